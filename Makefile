@@ -1,0 +1,213 @@
+# SuperVM: one Makefile, no recursion into folders. `make help` lists the commands.
+#
+#   BUILD=release|debug|asan|tsan|ubsan|cov   kind of build (default release)
+#   CC=gcc|clang                              compiler (default gcc)
+#   WERROR=1                                  a warning is an error (CI)
+#
+# Output: build/<kind>/ (objects, rooms/*.a, libsupervm.a, tests/, oracle/, ...), the release binaries in build/bin/.
+# Sources are found by wildcard: a new file needs no line here. Every room is an archive of its own, and a unit test
+# test_<room>_<noun>.c links its room and the rooms below it only, so a room that does not compile stops nobody else.
+
+BUILD ?= release
+WERROR ?= 0
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+AR ?= ar
+PKG_CONFIG ?= pkg-config
+
+.DEFAULT_GOAL := all
+.SUFFIXES:
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+# ---- kind of build ---------------------------------------------------------------------------------------------------
+
+IS_CLANG := $(if $(findstring clang,$(notdir $(CC))),1,)
+KIND := $(BUILD)$(if $(IS_CLANG),-clang)
+OUT := build/$(KIND)
+BIN := $(if $(filter release,$(KIND)),build/bin,$(OUT)/bin)
+
+OPT_release := -O2 -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+OPT_debug := -Og -g3
+OPT_asan := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+OPT_ubsan := -O1 -fsanitize=undefined -fno-sanitize-recover=all
+OPT_tsan := -O1 -fsanitize=thread $(if $(IS_CLANG),,-Wno-tsan)
+OPT_cov := -O0 --coverage
+SAN_asan := -fsanitize=address,undefined
+SAN_ubsan := -fsanitize=undefined
+SAN_tsan := -fsanitize=thread
+SAN_cov := --coverage
+
+KINDS := release debug asan tsan ubsan cov
+ifeq ($(filter $(BUILD),$(KINDS)),)
+$(error BUILD=$(BUILD) is unknown; one of: $(KINDS))
+endif
+
+WARN := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+        -Wswitch-enum -Wformat=2 -Wundef -Wvla
+STRICT := $(if $(filter 1,$(WERROR)),-Werror)
+
+# ---- libraries -------------------------------------------------------------------------------------------------------
+
+PKGS := libuv jansson libsodium rocksdb libmicrohttpd libsystemd inih libcurl
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
+CHECK_CFLAGS := $(shell $(PKG_CONFIG) --cflags check 2>/dev/null)
+CHECK_LIBS := $(shell $(PKG_CONFIG) --libs check 2>/dev/null)
+
+CPPFLAGS_ALL := -Iinclude -Isrc -D_GNU_SOURCE= $(PKG_CFLAGS) $(CPPFLAGS)
+CFLAGS_ALL := -std=c17 -g -fno-omit-frame-pointer -fPIC -pthread $(OPT_$(BUILD)) $(WARN) $(CFLAGS)
+LDFLAGS_ALL := -pie -pthread $(SAN_$(BUILD)) -Wl,--as-needed -Wl,-z,relro,-z,now $(LDFLAGS)
+LIBS_ALL := $(PKG_LIBS) -lm
+TEST_CFLAGS := -Itests $(CHECK_CFLAGS) -Wno-gnu-zero-variadic-macro-arguments
+
+# ---- rooms, lowest first ---------------------------------------------------------------------------------------------
+
+LIB_ROOMS := base crypto model store mvcc exec engine
+ROOMS := $(LIB_ROOMS) gateway cli app
+
+# upto(room): the room and all below it
+LADDER_base := base
+LADDER_crypto := $(LADDER_base) crypto
+LADDER_model := $(LADDER_crypto) model
+LADDER_store := $(LADDER_model) store
+LADDER_mvcc := $(LADDER_store) mvcc
+LADDER_exec := $(LADDER_mvcc) exec
+LADDER_engine := $(LADDER_exec) engine
+LADDER_gateway := $(LADDER_engine) gateway
+LADDER_cli := $(LADDER_engine) cli
+LADDER_app := $(LADDER_gateway) app
+
+# A room's sources lie in its folder or one below; main.c of app and cli is the program, not part of the room's archive.
+room_src = $(sort $(wildcard src/$(1)/*.c src/$(1)/*/*.c))
+obj = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
+room_obj = $(call obj,$(filter-out src/%/main.c,$(call room_src,$(1))))
+room_lib = $(OUT)/rooms/$(1).a
+# Folders are prerequisites of archives: when a source goes away, its object goes too.
+room_dirs = $(patsubst %/,%,$(wildcard src/$(1)/ src/$(1)/*/))
+group = -Wl,--start-group $(1) -Wl,--end-group
+
+LIB := $(OUT)/libsupervm.a
+LIB_OBJ := $(foreach r,$(LIB_ROOMS),$(call room_obj,$(r)))
+APP_MAIN := $(call obj,$(wildcard src/app/main.c))
+CLI_MAIN := $(call obj,$(wildcard src/cli/main.c))
+DAEMON := $(if $(APP_MAIN),$(BIN)/supervmd)
+CLI := $(if $(CLI_MAIN),$(BIN)/supervm)
+
+UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
+UNIT_SUPPORT := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
+UNIT_BIN := $(patsubst tests/unit/%.c,$(OUT)/tests/%,$(UNIT_SRC))
+
+# Other test folders: a program is main_*.c, test_*.c or bench_*.c; the folder's remaining .c files go into each.
+DIRS := $(filter-out unit,$(sort $(patsubst tests/%/,%,$(dir $(wildcard tests/*/*.c)))))
+dir_prog = $(sort $(wildcard tests/$(1)/main_*.c tests/$(1)/test_*.c tests/$(1)/bench_*.c))
+dir_rest = $(filter-out $(call dir_prog,$(1)),$(sort $(wildcard tests/$(1)/*.c)))
+DIR_BIN := $(foreach d,$(DIRS),$(patsubst tests/%.c,$(OUT)/%,$(call dir_prog,$(d))))
+
+.PHONY: all lib daemon cli tests programs
+all: lib daemon cli
+lib: $(LIB)
+daemon: $(DAEMON)
+cli: $(CLI)
+tests: $(UNIT_BIN)
+programs: $(DIR_BIN)
+
+# ---- compile ---------------------------------------------------------------------------------------------------------
+
+# The flags of this kind: when they change, everything of the kind is compiled anew.
+FLAGS_NOW := $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) | $(LDFLAGS_ALL)
+FLAGS_FILE := $(OUT)/flags
+ifneq ($(filter-out help clean format install check-source,$(or $(MAKECMDGOALS),all)),)
+$(shell mkdir -p $(OUT); printf '%s\n' '$(FLAGS_NOW)' | cmp -s - $(FLAGS_FILE) || printf '%s\n' '$(FLAGS_NOW)' >$(FLAGS_FILE))
+endif
+$(FLAGS_FILE): ;
+
+# Results are moved into place, so that two makes in one tree never read half a file. An object that compiled with a
+# warning is dated back: it is compiled again, and warns again, until it is clean. (So WERROR is not part of the flags.)
+tmp = $@$(if $(filter cov,$(BUILD)),,.$$$$)
+define compile
+@mkdir -p $(@D)
+@echo "  CC    $< ($(KIND))"
+@t=$(tmp); $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(STRICT) $(1) -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $$t $< 2>$@.err$$$$; rc=$$?; \
+cat $@.err$$$$ >&2; test $$rc -ne 0 || test ! -s $@.err$$$$ || touch -d @1 $$t; rm -f $@.err$$$$; \
+test $$t = $@ || test $$rc -ne 0 || mv -f $$t $@; exit $$rc
+endef
+
+$(OUT)/obj/tests/%.o: tests/%.c $(FLAGS_FILE)
+	$(call compile,$(TEST_CFLAGS))
+
+$(OUT)/obj/%.o: %.c $(FLAGS_FILE)
+	$(call compile)
+
+# Archives are made anew (q, not r): folders below a room may hold files of equal name.
+define archive
+@mkdir -p $(@D)
+@echo "  AR    $@"
+@t=$@.$$$$.a; $(AR) qcs $$t $(filter %.o,$^) && mv -f $$t $@
+endef
+
+define room_rules
+$(call room_lib,$(1)): $(call room_obj,$(1)) $(call room_dirs,$(1))
+	$$(archive)
+.PHONY: room-$(1) test-$(1)
+room-$(1): $(call room_lib,$(1)) ## compile one room
+test-$(1): $(filter $(OUT)/tests/test_$(1)_% $(OUT)/tests/test_$(1),$(UNIT_BIN))
+	@scripts/unit $$^
+endef
+$(foreach r,$(ROOMS),$(eval $(call room_rules,$(r))))
+
+$(LIB): $(LIB_OBJ) $(foreach r,$(LIB_ROOMS),$(call room_dirs,$(r)))
+	$(archive)
+
+# ---- link ------------------------------------------------------------------------------------------------------------
+
+define link
+@mkdir -p $(@D)
+@echo "  LINK  $@"
+@t=$@.$$$$; $(CC) $(LDFLAGS_ALL) -o $$t $(filter %.o,$^) $(call group,$(filter %.a,$^)) $(1) $(LIBS_ALL) && mv -f $$t $@
+endef
+
+$(BIN)/supervmd: $(APP_MAIN) $(call room_obj,app) $(call room_obj,gateway) $(LIB)
+	$(call link)
+
+$(BIN)/supervm: $(CLI_MAIN) $(call room_obj,cli) $(LIB)
+	$(call link)
+
+# A unit test sees its room and those below; support files of tests/unit go by the same prefix (mvcc_fixture.c).
+# A name without a known room sees the whole library.
+test_room = $(or $(filter $(ROOMS),$(word 2,$(subst _, ,$(basename $(notdir $(1)))))),engine)
+define unit_rule
+$(patsubst tests/unit/%.c,$(OUT)/tests/%,$(1)): $(call obj,$(1)) \
+    $(call obj,$(foreach r,$(LADDER_$(call test_room,$(1))),$(filter tests/unit/$(r)_%.c,$(UNIT_SUPPORT)))) \
+    $(foreach r,$(LADDER_$(call test_room,$(1))),$(call room_lib,$(r)))
+	$$(call link,$(CHECK_LIBS))
+endef
+$(foreach t,$(UNIT_SRC),$(eval $(call unit_rule,$(t))))
+
+define dir_rule
+$(patsubst tests/%.c,$(OUT)/%,$(2)): $(call obj,$(2)) $(call obj,$(call dir_rest,$(1))) $(LIB)
+	$$(call link,$(CHECK_LIBS))
+endef
+$(foreach d,$(DIRS),$(foreach p,$(call dir_prog,$(d)),$(eval $(call dir_rule,$(d),$(p)))))
+define dir_target
+.PHONY: $(1)-programs
+$(1)-programs: $(patsubst tests/%.c,$(OUT)/%,$(call dir_prog,$(1)))
+endef
+$(foreach d,$(DIRS),$(eval $(call dir_target,$(d))))
+
+# ---- commands --------------------------------------------------------------------------------------------------------
+
+.PHONY: help unit clean
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@echo "  make room-<name>    compile one room        make test-<room>    build and run its unit tests"
+	@echo "  BUILD=$(subst $() ,|,$(KINDS))   CC=gcc|clang   WERROR=1"
+
+unit: ## build and run every unit test of this kind of build (BUILD=)
+	@$(MAKE) --no-print-directory -k tests; built=$$?; scripts/unit $(UNIT_BIN) && exit $$built
+
+clean: ## remove build/
+	rm -rf build
+
+-include $(patsubst %.o,%.d,$(wildcard $(OUT)/obj/*/*/*.o $(OUT)/obj/*/*/*/*.o))
