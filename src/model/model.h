@@ -1,0 +1,185 @@
+/* model/model.h - door of the model room: what objects, transactions, effects and receipts are, as bytes and as structs.
+ *
+ * The public half (transactions, keys, digests) is <svm/tx.h>. This half is what the engine and the store share:
+ *
+ *      object in memory  <--decode/encode-->  row  (the same bytes stand in effects and in `state`)
+ *      effects = digest, sender, seq, node time, status, gas, path + one {id, prior, row} per written object
+ *      receipt = effects without the objects' contents
+ *
+ * Threads: pure functions, any thread. The room refuses to know: tables, versions chains, RocksDB, time, threads. */
+#ifndef MODEL_MODEL_H
+#define MODEL_MODEL_H
+
+#include <svm/tx.h>
+#include <svm/types.h>
+
+#include "base/assert.h"
+
+/* ---- objects ---------------------------------------------------------------------------------------------- */
+
+/* One version of an object as it is kept in memory: fixed part, then type, then data. The id is not in it (its holder
+ * knows it). `party` is the owner (OWNED), the controller (SHARED) or zero (IMMUTABLE). A deleted object is a tombstone:
+ * no party, balance, type or data. */
+struct model_object {
+    struct svm_address party;
+    struct svm_digest last_tx;
+    uint64_t version;
+    uint64_t balance;
+    uint64_t created_ms;
+    uint64_t modified_ms;
+    uint32_t data_len;
+    uint8_t type_len;
+    uint8_t kind; /* enum svm_kind */
+    bool open_withdraw;
+    bool deleted;
+    uint8_t bytes[]; /* type_len bytes, then data_len bytes */
+};
+
+static inline size_t model_object_size(size_t type_len, size_t data_len)
+{
+    return sizeof(struct model_object) + type_len + data_len;
+}
+static inline const uint8_t *model_object_type(const struct model_object *object)
+{
+    return object->bytes;
+}
+static inline const uint8_t *model_object_data(const struct model_object *object)
+{
+    return object->bytes + object->type_len;
+}
+
+/* model_object_view: the public form of OBJECT; its bytes are borrowed from OBJECT. */
+void model_object_view(struct svm_object *view_out, const struct svm_id *id, const struct model_object *object,
+                       uint64_t seq);
+/* model_object_give: an svm_object that owns its bytes (one malloc, svm_object_free). NULL = no memory. */
+struct svm_object *model_object_give(const struct svm_id *id, const struct model_object *object, uint64_t seq);
+
+/* Rows: BCS(ObjectRow), see docs/protocol.md. The row does not hold the id.
+ * model_row_size: exact bytes. model_row_encode: writes exactly that many, returns the end.
+ * model_row_object_size: bytes of the struct model_object that ROW decodes into; 0 = malformed.
+ * model_row_decode: ROW -> OBJECT (which has that many bytes). SVM_OK or SVM_E_CORRUPT. */
+size_t model_row_size(const struct model_object *object);
+uint8_t *model_row_encode(uint8_t *out, const struct model_object *object);
+size_t model_row_object_size(struct svm_bytes row);
+SVM_MUST_USE enum svm_err model_row_decode(struct model_object *object, struct svm_bytes row);
+
+/* ---- effects ---------------------------------------------------------------------------------------------- */
+
+/* What a written object was before: decides the owner index, the counters and created / mutated / deleted. */
+enum model_prior_kind { MODEL_PRIOR_NONE = 0, MODEL_PRIOR_OWNED = 1, MODEL_PRIOR_SHARED = 2, MODEL_PRIOR_IMMUTABLE = 3 };
+struct model_prior {
+    enum model_prior_kind kind;
+    struct svm_address owner; /* OWNED only; zero otherwise */
+};
+
+/* Encoding side: object is set. Decoding side: row is set (a slice of the frame) and object is NULL. */
+struct model_write {
+    struct svm_id id;
+    struct model_prior prior;
+    const struct model_object *object;
+    struct svm_bytes row;
+};
+
+/* Effects of one executed transaction. The writes are in ascending id order. */
+struct model_effects {
+    struct svm_digest digest;
+    struct svm_address sender;
+    uint64_t seq;
+    uint64_t node_ms;
+    uint64_t gas_used;
+    enum svm_failure failure;
+    uint16_t failed_op;
+    enum svm_path path;
+    enum svm_fallback fallback;
+    struct svm_id fallback_object;
+    uint32_t latency_us;
+    uint16_t transfers; /* operations that moved an object or balance to another owner */
+    uint16_t write_count;
+    const struct model_write *writes;
+};
+
+/* Effects of one interactive transaction: its cell writes in ascending key order. */
+struct model_cell_write {
+    struct svm_bytes key;
+    uint64_t version;
+    bool deleted;
+    struct svm_bytes value; /* empty when deleted */
+};
+struct model_cell_effects {
+    uint64_t seq;
+    uint64_t node_ms;
+    uint16_t write_count;
+    const struct model_cell_write *writes;
+};
+
+/* A frame is BCS(enum Frame { Tx(Effects), Cells(CellEffects), Void { seq: u64 } }). Frames are self-delimiting: a group of the
+ * log is their concatenation.
+ * The _size functions are exact; the _encode functions write exactly that many bytes and return the end. */
+enum model_frame_kind { MODEL_FRAME_TX = 0, MODEL_FRAME_CELLS = 1, MODEL_FRAME_VOID = 2 };
+size_t model_effects_size(const struct model_effects *effects);
+uint8_t *model_effects_encode(uint8_t *out, const struct model_effects *effects);
+size_t model_cell_effects_size(const struct model_cell_effects *effects);
+uint8_t *model_cell_effects_encode(uint8_t *out, const struct model_cell_effects *effects);
+size_t model_void_size(uint64_t seq);
+uint8_t *model_void_encode(uint8_t *out, uint64_t seq);
+
+enum {
+    MODEL_WRITES_MAX = SVM_TX_INPUTS_MAX + SVM_TX_OPS_MAX, /* of one transaction */
+    MODEL_CELL_WRITES_MAX = 4096
+};
+
+/* Storage for one decoded frame. */
+struct model_frame {
+    enum model_frame_kind kind;
+    uint64_t seq;
+    struct model_effects tx;         /* TX: writes points to `writes` below */
+    struct model_cell_effects cells; /* CELLS: likewise */
+    struct model_write writes[MODEL_WRITES_MAX];
+    struct model_cell_write cell_writes[MODEL_CELL_WRITES_MAX];
+};
+/* model_frame_decode: the frame at the start of *BYTES, which is advanced behind it. Slices borrow from BYTES.
+ * Returns SVM_OK or SVM_E_CORRUPT. */
+SVM_MUST_USE enum svm_err model_frame_decode(struct model_frame *frame, struct svm_bytes *bytes);
+
+/* ---- receipts --------------------------------------------------------------------------------------------- */
+
+/* model_receipt_of: the receipt of EFFECTS (either side of the codec), one malloc, freed by svm_receipt_free.
+ * Changes: created, then mutated, then deleted, each in id order. NULL = no memory. */
+struct svm_receipt *model_receipt_of(const struct model_effects *effects);
+size_t model_receipt_bytes(const struct svm_receipt *receipt); /* memory held by one such receipt */
+/* BCS(Receipt): the row under its digest in `state`. */
+size_t model_receipt_size(const struct svm_receipt *receipt);
+uint8_t *model_receipt_encode(uint8_t *out, const struct svm_receipt *receipt);
+/* model_receipt_decode: gives (svm_receipt_free). SVM_OK, SVM_E_CORRUPT, SVM_E_NO_MEMORY. */
+SVM_MUST_USE enum svm_err model_receipt_decode(struct svm_receipt **receipt_out, struct svm_bytes row);
+
+/* ---- hashing ---------------------------------------------------------------------------------------------- */
+
+/* Streaming SHA-256 for the group chain and the state hash. */
+struct model_hash { uint8_t opaque[128]; };
+void model_hash_init(struct model_hash *hash);
+void model_hash_add(struct model_hash *hash, const void *bytes, size_t len);
+void model_hash_final(struct model_hash *hash, struct svm_digest *digest_out);
+
+/* ---- genesis ---------------------------------------------------------------------------------------------- */
+
+struct model_genesis_object {
+    struct svm_id id;
+    struct model_object *object; /* version 1, created_ms = modified_ms = genesis time, last_tx zero */
+};
+struct model_genesis {
+    uint64_t chain;             /* first 8 bytes (LE) of digest */
+    struct svm_digest digest;   /* SHA-256(canonical) */
+    char *canonical;            /* RFC 8785 text */
+    uint64_t time_ms;
+    size_t object_count;
+    struct model_genesis_object *objects; /* ascending ids, distinct */
+};
+/* model_genesis_parse: TEXT is the genesis JSON:
+ *   {"name": "...", "timeMs": "...", "objects": [{"id","kind","owner"|"controller","openWithdraw","balance","type","data"}]}
+ * Strict: unknown members, reals, duplicate ids, a balance sum beyond u64, non-ASCII member names are refused.
+ * Returns SVM_OK, SVM_E_BAD_GENESIS (REASON, 120 bytes, says where), SVM_E_NO_MEMORY. */
+SVM_MUST_USE enum svm_err model_genesis_parse(struct model_genesis *genesis_out, const char *text, char reason[120]);
+void model_genesis_deinit(struct model_genesis *genesis);
+
+#endif

@@ -1,0 +1,187 @@
+/* mvcc/mvcc.h - door of the mvcc room: the object table. One primitive serves every path (ARCHITECTURE section 4).
+ *
+ *     key --index--> head { state word, newest } --> version(begin_seq 90) --> version(57) --> version(12)
+ *                      |                                 ^
+ *                      claim = CAS of the state word     a snapshot at s reads the first with begin_seq <= s
+ *
+ * A domain (struct mvcc) holds the sequence, the snapshot pins, the reclamation of memory and up to two tables: objects and
+ * cells. A commit is always
+ *
+ *     mvcc_try_claim the writes in ascending key order;  mvcc_unchanged for each read (early test)
+ *     seq = mvcc_seq_next
+ *     mvcc_unchanged for each read again
+ *     mvcc_publish each write     or mvcc_release each claim
+ *     mvcc_seq_hand_over(seq, record or NULL)
+ *
+ * so the order of seq is the serial order: whoever overwrites what T has read claims it after T's second validation,
+ * hence takes a later seq. State words are accessed with sequentially consistent atomics where this argument needs it
+ * (claim, seq, validate); the file that implements them explains each ordering.
+ *
+ * Threads: every caller works through its own struct mvcc_thread (QSBR record, retired memory, counters). Heads and versions
+ * found are valid until that thread's next mvcc_quiesce / mvcc_offline, or as long as the head is held (its newest chain parts
+ * may still be trimmed: re-read after a quiesce).
+ * The room refuses to know: what payloads mean, the disk (loading is the caller's), transactions, time. */
+#ifndef MVCC_MVCC_H
+#define MVCC_MVCC_H
+
+#include <stdatomic.h>
+
+#include <svm/types.h>
+
+#include "base/assert.h"
+
+struct mvcc;
+struct mvcc_table;
+struct mvcc_thread;
+
+struct mvcc_config {
+    uint32_t inflight_max; /* credits: most sequence numbers taken and not yet consumed by mvcc_seq_take; a power of two */
+    uint32_t pins_max;     /* snapshots open at once */
+    uint32_t threads_max;  /* struct mvcc_thread at once */
+    uint64_t first_seq;    /* the first number to hand out; applied starts at first_seq - 1 */
+};
+struct mvcc *mvcc_create(const struct mvcc_config *config); /* NULL = no memory */
+void mvcc_destroy(struct mvcc *mvcc);                       /* all threads destroyed before; frees every version */
+
+/* MVCC_OBJECTS: keys of exactly 32 bytes. MVCC_CELLS: keys of 1..64 bytes. */
+enum mvcc_space { MVCC_OBJECTS = 0, MVCC_CELLS = 1, MVCC_SPACES = 2 };
+struct mvcc_table *mvcc_table(struct mvcc *mvcc, enum mvcc_space space);
+
+/* ---- threads: quiescent-state based reclamation ------------------------------------------------------------ */
+
+/* mvcc_thread_create: registers, offline. NULL = threads_max reached or no memory.
+ * online/offline bracket any use of heads and versions; quiesce = "I hold no pointer into the table but held heads". */
+struct mvcc_thread *mvcc_thread_create(struct mvcc *mvcc);
+void mvcc_thread_destroy(struct mvcc_thread *thread);
+void mvcc_online(struct mvcc_thread *thread);
+void mvcc_offline(struct mvcc_thread *thread);
+void mvcc_quiesce(struct mvcc_thread *thread);
+
+/* ---- versions ----------------------------------------------------------------------------------------------- */
+
+struct mvcc_version {
+    _Atomic(struct mvcc_version *) older;
+    uint64_t begin_seq; /* set by mvcc_publish / mvcc_load_finish */
+    uint64_t version;
+    uint32_t size;      /* payload bytes */
+    bool tombstone;
+    _Alignas(8) uint8_t payload[];
+};
+/* mvcc_version_create: private until published. NULL = no memory. destroy: only what was never published. */
+struct mvcc_version *mvcc_version_create(struct mvcc_thread *thread, uint32_t size);
+void mvcc_version_destroy(struct mvcc_thread *thread, struct mvcc_version *version);
+
+/* ---- heads -------------------------------------------------------------------------------------------------- */
+
+/* State word: status in bits 0-2, transaction claim in bit 3, maintenance claim (GC, eviction: gone within microseconds) in
+ * bit 4, version above. */
+enum mvcc_status {
+    MVCC_ABSENT = 0,    /* known not to exist */
+    MVCC_LOADING = 1,   /* somebody reads it from the disk */
+    MVCC_LIVE = 2,
+    MVCC_TOMBSTONE = 3, /* deleted; version is the tombstone's */
+    MVCC_DEAD = 4       /* evicted: look it up again */
+};
+static inline enum mvcc_status mvcc_state_status(uint64_t state) { return (enum mvcc_status)(state & 7u); }
+static inline bool mvcc_state_claimed(uint64_t state) { return (state & 8u) != 0; }
+static inline bool mvcc_state_maintained(uint64_t state) { return (state & 16u) != 0; }
+static inline uint64_t mvcc_state_version(uint64_t state) { return state >> 5; }
+
+struct mvcc_head {
+    _Atomic uint64_t state;
+    _Atomic(struct mvcc_version *) newest; /* NULL while ABSENT or LOADING */
+    _Atomic uint32_t holds;
+    uint32_t hash;
+    _Atomic uint32_t trimmed_at; /* floor epoch of the last trim: one walk per head and floor */
+    uint8_t key_len;
+    _Atomic uint8_t referenced; /* second chance for eviction */
+    uint8_t key[];
+};
+
+/* mvcc_prefetch: touch the index bucket of KEY (objects: 32 bytes). */
+void mvcc_prefetch(const struct mvcc_table *table, const uint8_t *key, size_t key_len);
+/* mvcc_find: resident head of KEY or NULL, not held. O(1), lock free. */
+struct mvcc_head *mvcc_find(struct mvcc_table *table, const uint8_t *key, size_t key_len);
+
+enum mvcc_hold_result {
+    MVCC_HELD,        /* resident: ABSENT, LIVE or TOMBSTONE; perhaps claimed */
+    MVCC_HELD_LOAD,   /* this caller inserted it LOADING: read the disk, then mvcc_load_finish (holds stays) */
+    MVCC_HELD_LOADING,/* somebody else is loading: held; look at the state again later */
+    MVCC_HOLD_NO_MEMORY
+};
+/* mvcc_hold: find or insert KEY and count a hold: a held head is neither evicted nor freed. */
+enum mvcc_hold_result mvcc_hold(struct mvcc_table *table, struct mvcc_thread *thread, const uint8_t *key,
+                                size_t key_len, struct mvcc_head **head_out);
+void mvcc_unhold(struct mvcc_head *head);
+/* mvcc_hold_new: for a key that cannot exist anywhere (a fresh object id): inserts it ABSENT, claimed and held.
+ * false = it exists after all (a caller's bug for objects) or no memory. */
+bool mvcc_hold_new(struct mvcc_table *table, struct mvcc_thread *thread, const uint8_t *key, size_t key_len,
+                   struct mvcc_head **head_out);
+/* mvcc_load_finish: ends LOADING. VERSION (taken; begin_seq, version, tombstone set by the caller) or NULL = absent. */
+void mvcc_load_finish(struct mvcc_table *table, struct mvcc_thread *thread, struct mvcc_head *head,
+                      struct mvcc_version *version);
+/* mvcc_load_abort: the disk could not be read: the head goes, waiters look it up again. Drops the caller's hold. */
+void mvcc_load_abort(struct mvcc_table *table, struct mvcc_thread *thread, struct mvcc_head *head);
+
+/* mvcc_state: the state word now (acquire). A caller that reads state then newest then state again and sees the same
+ * unclaimed word has a consistent pair. */
+static inline uint64_t mvcc_state(const struct mvcc_head *head) { return atomic_load_explicit(&head->state, memory_order_acquire); }
+static inline struct mvcc_version *mvcc_newest(const struct mvcc_head *head) { return atomic_load_explicit(&head->newest, memory_order_acquire); }
+/* mvcc_read_at: the version that a snapshot at SEQ sees, or NULL (did not exist). A tombstone is returned as such. */
+const struct mvcc_version *mvcc_read_at(const struct mvcc_head *head, uint64_t seq);
+
+/* mvcc_try_claim: ABSENT / LIVE / TOMBSTONE and unclaimed -> claimed. STATE_OUT: the word before (true), or the word that stood in
+ * the way (false: claimed, maintained, LOADING or DEAD). Never waits. */
+bool mvcc_try_claim(struct mvcc_head *head, uint64_t *state_out);
+/* mvcc_release: drop the claim, nothing changed. STATE: what mvcc_try_claim gave (mvcc_hold_new: ABSENT, 0). */
+void mvcc_release(struct mvcc_head *head, uint64_t state);
+/* mvcc_unchanged: the word is still STATE (an unclaimed one), or STATE plus a claim when MINE. */
+bool mvcc_unchanged(const struct mvcc_head *head, uint64_t state, bool mine);
+/* mvcc_publish: under the claim: VERSION (taken; payload, version, tombstone set) becomes the newest with begin_seq = SEQ, the claim
+ * goes, and the chain is trimmed when the floor has moved. Allocates nothing, never fails. */
+void mvcc_publish(struct mvcc_table *table, struct mvcc_thread *thread, struct mvcc_head *head,
+                  struct mvcc_version *version, uint64_t seq);
+
+/* ---- sequence ----------------------------------------------------------------------------------------------- */
+
+/* mvcc_seq_next: the next position of the serial order. The caller must have a credit and hand over soon, come what may. */
+uint64_t mvcc_seq_next(struct mvcc *mvcc);
+/* mvcc_seq_hand_over: position SEQ is finished: published (RECORD, not NULL) or void (RECORD as the caller likes; it is what
+ * mvcc_seq_take gives). Also advances applied over every finished position: any thread does, lock free. */
+void mvcc_seq_hand_over(struct mvcc *mvcc, uint64_t seq, void *record);
+uint64_t mvcc_applied(const struct mvcc *mvcc); /* end of the contiguous finished prefix */
+/* mvcc_seq_peek: the record of SEQ <= applied that has not been taken. mvcc_seq_take: C only, in order: frees the slot. */
+void *mvcc_seq_peek(const struct mvcc *mvcc, uint64_t seq);
+void *mvcc_seq_take(struct mvcc *mvcc, uint64_t seq);
+
+/* ---- snapshots ---------------------------------------------------------------------------------------------- */
+
+struct mvcc_pin { uint32_t slot; uint64_t seq; };
+/* mvcc_pin: a snapshot at `applied`. false = pins_max reached. NOW_MS dates it. */
+bool mvcc_pin(struct mvcc *mvcc, uint64_t now_ms, struct mvcc_pin *pin_out);
+void mvcc_unpin(struct mvcc *mvcc, const struct mvcc_pin *pin);
+/* mvcc_pin_cancelled: to be asked after reading: what was read may have been collected. */
+bool mvcc_pin_cancelled(const struct mvcc *mvcc, const struct mvcc_pin *pin);
+uint32_t mvcc_pins_open(const struct mvcc *mvcc);
+
+/* ---- collection --------------------------------------------------------------------------------------------- */
+
+/* mvcc_floor_advance: G: take H = applied, fence, read the pins (cancelling those dated before OLDEST_MS), publish {H, pins}.
+ * Returns min(H, pins). From then on a version may go when its successor began at or before H and no pin lies between. */
+uint64_t mvcc_floor_advance(struct mvcc *mvcc, struct mvcc_thread *thread, uint64_t oldest_ms);
+uint64_t mvcc_floor(const struct mvcc *mvcc); /* min(H, pins) as last published */
+/* mvcc_collect: G: visit up to BUDGET heads from where the last call stopped: trim cold chains; while the table holds more than CACHE_BYTES
+ * evict single-version unheld heads with begin_seq <= min(floor, MATERIALISED), and ABSENT ones. MATERIALISED = 0: nothing is evicted.
+ * Adds to the counts. Returns false when a whole round was completed. */
+struct mvcc_collected { uint64_t versions, evicted; };
+bool mvcc_collect(struct mvcc_table *table, struct mvcc_thread *thread, uint64_t materialised, uint64_t cache_bytes,
+                  size_t budget, struct mvcc_collected *collected);
+
+struct mvcc_counts { uint64_t heads, versions, bytes, trimmed, evicted, loads; uint64_t garbage; /* versions behind the newest */ };
+void mvcc_counts(const struct mvcc_table *table, struct mvcc_counts *counts_out);
+
+/* mvcc_visit: every resident head, for audits and scans; concurrent inserts may be missed. Stops when VISIT returns false. */
+typedef bool mvcc_visit_fn(void *arg, struct mvcc_head *head);
+void mvcc_visit(struct mvcc_table *table, mvcc_visit_fn *visit, void *arg);
+
+#endif
