@@ -8,6 +8,7 @@
 # Sources are found by wildcard: a new file needs no line here. Every room is an archive of its own, and a unit test
 # test_<room>_<noun>.c links its room and the rooms below it only, so a room that does not compile stops nobody else.
 
+VERSION := 0.1.0
 BUILD ?= release
 WERROR ?= 0
 ifeq ($(origin CC),default)
@@ -198,14 +199,65 @@ $(foreach d,$(DIRS),$(eval $(call dir_target,$(d))))
 
 # ---- commands --------------------------------------------------------------------------------------------------------
 
-.PHONY: help unit clean
+.PHONY: help setup run demo stop test check check-source unit rpc-test bench format install clean
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 	@echo "  make room-<name>    compile one room        make test-<room>    build and run its unit tests"
 	@echo "  BUILD=$(subst $() ,|,$(KINDS))   CC=gcc|clang   WERROR=1"
 
+setup:
+	@scripts/setup run
+
+run: ## a development node with a transaction on each path; DETACH=1 leaves it running
+	@scripts/setup run
+	@$(MAKE) --no-print-directory -j2 daemon cli BUILD=release CC=gcc
+	@scripts/run $(if $(filter 1,$(DETACH)),detach,serve)
+
+demo: ## the same, then stop
+	@scripts/setup run
+	@$(MAKE) --no-print-directory -j2 daemon cli BUILD=release CC=gcc
+	@scripts/run demo
+
+stop: ## stop the node that `make run DETACH=1` left running
+	@scripts/run stop
+
+test: ## everything CI runs
+	@scripts/setup test
+	@WERROR=$(WERROR) scripts/test
+
+check: ## source checks, unit tests, RPC tests: under three minutes
+	@WERROR=$(WERROR) scripts/test check
+
+check-source: ## layers, format, sizes, words, drift, documentation: under thirty seconds
+	@scripts/check-source
+
 unit: ## build and run every unit test of this kind of build (BUILD=)
 	@$(MAKE) --no-print-directory -k tests; built=$$?; scripts/unit $(UNIT_BIN) && exit $$built
+
+rpc-test: all ## golden JSON-RPC exchanges and HTTP edge cases against a fresh node
+	@tests/rpc/run
+
+bench: all programs ## the benchmarks (minutes); ARGS= goes to them
+	@for b in $(filter $(OUT)/bench/%,$(DIR_BIN)); do echo "== $$b"; $$b $(ARGS) || exit 1; done
+
+format: ## clang-format everything that is written by hand
+	@find src include tests -path '*/gen' -prune -o -path '*/node_modules' -prune -o -name '*.[ch]' -print0 | xargs -0 clang-format -i
+
+PREFIX ?= /usr/local
+libdir = $(DESTDIR)$(PREFIX)/lib
+install: all ## into PREFIX (default /usr/local), below DESTDIR
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(BIN)/supervmd $(BIN)/supervm
+	install -D -m 644 -t $(libdir) $(LIB)
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include include/svm.h
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include/svm include/svm/*.h
+	install -d $(libdir)/pkgconfig $(libdir)/systemd/system
+	printf '%s\n' 'prefix=$(PREFIX)' 'Name: supervm' 'Description: the SuperVM engine as a library' 'Version: $(VERSION)' \
+	    'Requires: libsodium rocksdb' 'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -lsupervm -pthread -lm' \
+	    >$(libdir)/pkgconfig/supervm.pc
+	sed 's#/usr/bin/supervmd#$(PREFIX)/bin/supervmd#' conf/supervmd.service >$(libdir)/systemd/system/supervmd.service
+	install -D -m 644 -t $(libdir)/sysusers.d conf/sysusers.d/supervm.conf
+	install -D -m 644 -t $(libdir)/tmpfiles.d conf/tmpfiles.d/supervm.conf
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/supervm README.md LICENSE docs/*.md $(wildcard conf/supervm.conf)
 
 clean: ## remove build/
 	rm -rf build
