@@ -147,6 +147,8 @@ SVM_MUST_USE enum svm_err model_frame_decode(struct model_frame *frame, struct s
  * Changes: created, then mutated, then deleted, each in id order. NULL = no memory. */
 struct svm_receipt *model_receipt_of(const struct model_effects *effects);
 size_t model_receipt_bytes(const struct svm_receipt *receipt); /* memory held by one such receipt */
+/* model_receipt_copy: gives (svm_receipt_free). NULL = no memory. */
+struct svm_receipt *model_receipt_copy(const struct svm_receipt *receipt);
 /* BCS(Receipt): the row under its digest in `state`. */
 size_t model_receipt_size(const struct svm_receipt *receipt);
 uint8_t *model_receipt_encode(uint8_t *out, const struct svm_receipt *receipt);

@@ -1,0 +1,230 @@
+/* Receipts: what a transaction did, without the contents of what it wrote. */
+#include <stdlib.h>
+
+#include "model/outcome.h"
+#include "model/row.h"
+
+enum { CHANGES_MAX = MODEL_WRITES_MAX };
+
+/* alloc_receipt: room for a receipt and COUNT changes in one piece; change_count and changes are set. */
+static struct svm_receipt *alloc_receipt(size_t count, struct svm_change **changes_out)
+{
+    struct svm_receipt *receipt = malloc(sizeof *receipt + count * sizeof(struct svm_change));
+    if (receipt == NULL)
+        return NULL;
+    *changes_out = (struct svm_change *)(receipt + 1);
+    receipt->change_count = (uint16_t)count;
+    receipt->changes = *changes_out;
+    return receipt;
+}
+
+size_t model_receipt_bytes(const struct svm_receipt *receipt)
+{
+    return sizeof *receipt + receipt->change_count * sizeof(struct svm_change);
+}
+
+struct svm_receipt *model_receipt_copy(const struct svm_receipt *receipt)
+{
+    struct svm_change *changes;
+    struct svm_receipt *copy = alloc_receipt(receipt->change_count, &changes);
+    if (copy == NULL)
+        return NULL;
+    *copy = *receipt;
+    copy->changes = changes;
+    for (size_t i = 0; i < receipt->change_count; i++)
+        changes[i] = receipt->changes[i];
+    return copy;
+}
+
+/* ---- from effects ------------------------------------------------------------------------------------------ */
+
+static struct svm_change change_of(const struct model_write *write)
+{
+    struct row row = {.kind = SVM_KIND_OWNED};
+    if (write->object != NULL) {
+        row.version = write->object->version;
+        row.party = write->object->party;
+        row.kind = (enum svm_kind)write->object->kind;
+        row.deleted = write->object->deleted;
+    } else {
+        SVM_ASSERT(model_row_parse(&row, write->row)); /* model_frame_decode has checked it */
+    }
+    struct svm_change change = {
+        .id = write->id, .version = row.version, .change = SVM_CHANGE_MUTATED};
+    if (row.deleted) { /* only owned objects can be deleted, and nobody owns them any more */
+        change.change = SVM_CHANGE_DELETED;
+        change.kind = SVM_KIND_OWNED;
+        return change;
+    }
+    if (write->prior.kind == MODEL_PRIOR_NONE)
+        change.change = SVM_CHANGE_CREATED;
+    change.kind = row.kind;
+    if (row.kind == SVM_KIND_OWNED)
+        change.owner = row.party;
+    return change;
+}
+
+/* sort_changes: writes are in id order; a stable pass for each kind of change keeps that. */
+static void sort_changes(struct svm_change *changes, const struct model_effects *effects)
+{
+    size_t at = 0;
+    for (enum svm_change_kind kind = SVM_CHANGE_CREATED; kind <= SVM_CHANGE_DELETED; kind++)
+        for (size_t i = 0; i < effects->write_count; i++) {
+            const struct svm_change change = change_of(&effects->writes[i]);
+            if (change.change == kind)
+                changes[at++] = change;
+        }
+    SVM_ASSERT(at == effects->write_count);
+}
+
+struct svm_receipt *model_receipt_of(const struct model_effects *effects)
+{
+    struct svm_change *changes;
+    struct svm_receipt *receipt = alloc_receipt(effects->write_count, &changes);
+    if (receipt == NULL)
+        return NULL;
+    *receipt = (struct svm_receipt){
+        .digest = effects->digest,
+        .sender = effects->sender,
+        .seq = effects->seq,
+        .node_ms = effects->node_ms,
+        .gas_used = effects->gas_used,
+        .failure = effects->failure,
+        .failed_op = effects->failed_op,
+        .change_count = effects->write_count,
+        .path = effects->path,
+        .fallback = effects->fallback,
+        .fallback_object = effects->fallback_object,
+        .latency_us = effects->latency_us,
+        .changes = changes,
+    };
+    sort_changes(changes, effects);
+    return receipt;
+}
+
+/* ---- encode ------------------------------------------------------------------------------------------------ */
+
+static struct outcome outcome_of(const struct svm_receipt *receipt)
+{
+    return (struct outcome){
+        .digest = receipt->digest,
+        .sender = receipt->sender,
+        .seq = receipt->seq,
+        .node_ms = receipt->node_ms,
+        .gas_used = receipt->gas_used,
+        .failure = receipt->failure,
+        .failed_op = receipt->failed_op,
+        .path = receipt->path,
+        .fallback = receipt->fallback,
+        .fallback_object = receipt->fallback_object,
+        .latency_us = receipt->latency_us,
+    };
+}
+
+static size_t change_size(const struct svm_change *change)
+{
+    const size_t owner = change->kind == SVM_KIND_OWNED ? sizeof change->owner.b : 0;
+    return sizeof change->id.b + 8 + 1 + 1 + owner;
+}
+
+static uint8_t *put_change(uint8_t *p, const struct svm_change *change)
+{
+    SVM_ASSERT((unsigned)change->change <= SVM_CHANGE_DELETED);
+    SVM_ASSERT((unsigned)change->kind <= SVM_KIND_IMMUTABLE);
+    p = bcs_put_array(p, change->id.b, sizeof change->id.b);
+    p = bcs_put_u64(p, change->version);
+    p = bcs_put_u8(p, (uint8_t)change->change);
+    p = bcs_put_u8(p, (uint8_t)change->kind);
+    if (change->kind == SVM_KIND_OWNED)
+        p = bcs_put_array(p, change->owner.b, sizeof change->owner.b);
+    return p;
+}
+
+size_t model_receipt_size(const struct svm_receipt *receipt)
+{
+    const struct outcome outcome = outcome_of(receipt);
+    size_t size = model_outcome_size(&outcome) + bcs_uleb_size(receipt->change_count);
+    for (size_t i = 0; i < receipt->change_count; i++)
+        size += change_size(&receipt->changes[i]);
+    return size;
+}
+
+uint8_t *model_receipt_encode(uint8_t *out, const struct svm_receipt *receipt)
+{
+    const struct outcome outcome = outcome_of(receipt);
+    uint8_t *p = model_outcome_encode(out, &outcome);
+    p = bcs_put_uleb(p, receipt->change_count);
+    for (size_t i = 0; i < receipt->change_count; i++)
+        p = put_change(p, &receipt->changes[i]);
+    return p;
+}
+
+/* ---- decode ------------------------------------------------------------------------------------------------ */
+
+static bool get_change(struct bcs_reader *r, struct svm_change *change)
+{
+    uint8_t kind_of_change, kind;
+    memset(change, 0, sizeof *change);
+    if (!bcs_get_array(r, change->id.b, sizeof change->id.b) || !bcs_get_u64(r, &change->version) ||
+        !bcs_get_u8(r, &kind_of_change) || !bcs_get_u8(r, &kind))
+        return false;
+    if (kind_of_change > SVM_CHANGE_DELETED || kind > SVM_KIND_IMMUTABLE)
+        return bcs_fail(r, r->at - 2, "an unknown variant");
+    change->change = (enum svm_change_kind)kind_of_change;
+    change->kind = (enum svm_kind)kind;
+    return kind != SVM_KIND_OWNED || bcs_get_array(r, change->owner.b, sizeof change->owner.b);
+}
+
+static bool changes_ascend(const struct svm_change *left, const struct svm_change *right)
+{
+    if (left->change != right->change)
+        return left->change < right->change;
+    return memcmp(left->id.b, right->id.b, sizeof left->id.b) < 0;
+}
+
+static bool get_changes(struct bcs_reader *r, struct svm_change *changes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!get_change(r, &changes[i]))
+            return false;
+        if (i > 0 && !changes_ascend(&changes[i - 1], &changes[i]))
+            return bcs_fail(r, r->at, "changes out of order");
+    }
+    return bcs_get_end(r);
+}
+
+enum svm_err model_receipt_decode(struct svm_receipt **receipt_out, struct svm_bytes row)
+{
+    struct bcs_reader r;
+    struct outcome outcome;
+    uint32_t count;
+    bcs_reader_init(&r, row);
+    if (!model_outcome_get(&r, &outcome) ||
+        !bcs_get_len(&r, &count, CHANGES_MAX, "too many changes"))
+        return SVM_E_CORRUPT;
+    struct svm_change *changes;
+    struct svm_receipt *receipt = alloc_receipt(count, &changes);
+    if (receipt == NULL)
+        return SVM_E_NO_MEMORY;
+    if (!get_changes(&r, changes, count)) {
+        free(receipt);
+        return SVM_E_CORRUPT;
+    }
+    *receipt = (struct svm_receipt){
+        .digest = outcome.digest,
+        .sender = outcome.sender,
+        .seq = outcome.seq,
+        .node_ms = outcome.node_ms,
+        .gas_used = outcome.gas_used,
+        .failure = outcome.failure,
+        .failed_op = outcome.failed_op,
+        .change_count = (uint16_t)count,
+        .path = outcome.path,
+        .fallback = outcome.fallback,
+        .fallback_object = outcome.fallback_object,
+        .latency_us = outcome.latency_us,
+        .changes = changes,
+    };
+    *receipt_out = receipt;
+    return SVM_OK;
+}
