@@ -8,7 +8,7 @@
 # Sources are found by wildcard: a new file needs no line here. Every room is an archive of its own, and a unit test
 # test_<room>_<noun>.c links its room and the rooms below it only, so a room that does not compile stops nobody else.
 
-VERSION := 0.1.0
+VERSION := $(shell sed -n 's/^\#define VERSION_TEXT "\(.*\)"/\1/p' src/base/version.h)
 BUILD ?= release
 WERROR ?= 0
 ifeq ($(origin CC),default)
@@ -140,6 +140,16 @@ $(OUT)/obj/tests/%.o: tests/%.c $(FLAGS_FILE)
 
 $(OUT)/obj/%.o: %.c $(FLAGS_FILE)
 	$(call compile)
+
+# The commit is compiled into the few files that say it, and only they are compiled anew when it moves.
+COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+COMMIT_OBJ := $(call obj,$(shell grep -l base/version.h src/*/*.c src/*/*/*.c 2>/dev/null))
+ifneq ($(COMMIT)$(wildcard $(OUT)),)
+$(shell printf '%s\n' '$(COMMIT)' | cmp -s - $(OUT)/commit 2>/dev/null || { test -d $(OUT) && printf '%s\n' '$(COMMIT)' >$(OUT)/commit; })
+endif
+$(OUT)/commit: ;
+$(COMMIT_OBJ): $(OUT)/commit
+$(COMMIT_OBJ): CPPFLAGS_ALL += -DVERSION_COMMIT='"$(COMMIT)"'
 
 # Archives are made anew (q, not r): folders below a room may hold files of equal name.
 define archive
