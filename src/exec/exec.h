@@ -44,6 +44,7 @@ struct exec_alloc {
     void *arg;
 };
 /* exec_apply: run all operations, or none: a failed one leaves the owned inputs with a new version and nothing else.
+ *   tx       has passed svm_tx_check, and its gas_limit is at least exec_gas_base: anything else is an assertion
  *   inputs   the newest version of each input, in order; all passed exec_check_input
  *   digest   of the transaction; created ids and last_tx follow from it
  * Returns SVM_OK (RESULT complete, ok or failed) or SVM_E_NO_MEMORY (everything given back). O(inputs + ops + bytes). */
