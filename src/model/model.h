@@ -184,4 +184,23 @@ struct model_genesis {
 SVM_MUST_USE enum svm_err model_genesis_parse(struct model_genesis *genesis_out, const char *text, char reason[120]);
 void model_genesis_deinit(struct model_genesis *genesis);
 
+/* ---- the development chain --------------------------------------------------------------------------------- */
+
+/* model_genesis_dev: its genesis, canonical JSON: for each of ten accounts "<name> coin" (1,000,000) and "<name> spare 0" to
+ * "<name> spare 4" (1,000 each); "faucet" (10^12, owned by an eleventh key), "counter" (shared, 16 zero bytes, controller
+ * alice), "pool" (shared, 1,000,000, open for withdrawal), "notice" (immutable). Thread any; static. */
+const char *model_genesis_dev(void);
+
+enum { MODEL_DEV_ACCOUNTS = 10, MODEL_DEV_FAUCET = 10 /* the index behind the ten */ };
+struct model_dev_account {
+    const char *name; /* "alice" ... "judy"; "faucet" */
+    struct svm_secret_key key; /* SHA-256("supervm dev key " || name) */
+    struct svm_public_key public_key;
+    struct svm_address address;
+    struct svm_id coin; /* "<name> coin"; of the faucet: "faucet" */
+};
+void model_dev_account(struct model_dev_account *account_out, unsigned index);
+/* model_dev_object_id: SHA-256("supervm dev object " || LABEL). */
+void model_dev_object_id(struct svm_id *id_out, const char *label);
+
 #endif
