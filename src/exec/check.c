@@ -40,7 +40,8 @@ static enum svm_err refuse(struct svm_refusal *refusal, enum svm_err err,
 static enum svm_err refuse_kind(struct svm_refusal *refusal, const struct svm_input *input,
                                 const struct model_object *object)
 {
-    const bool frozen = object->kind == SVM_KIND_IMMUTABLE && input->writable;
+    const bool writes = input->kind == SVM_KIND_OWNED || input->writable;
+    const bool frozen = object->kind == SVM_KIND_IMMUTABLE && writes;
     const enum svm_err err = frozen ? SVM_E_OBJECT_IMMUTABLE : SVM_E_WRONG_INPUT_KIND;
     (void)refuse(refusal, err, input, object);
     if (refusal != NULL) {

@@ -40,8 +40,9 @@ const struct model_object *exec_run_see(const struct exec_run *run, uint16_t ind
 static void may_write(const struct exec_run *run, uint16_t index)
 {
     SVM_ASSERT(index < run->tx->input_count);
-    SVM_ASSERT(run->tx->inputs[index].kind != SVM_KIND_IMMUTABLE);
-    SVM_ASSERT(run->tx->inputs[index].writable);
+    const struct svm_input *input = &run->tx->inputs[index];
+    SVM_ASSERT(input->kind == SVM_KIND_OWNED ||
+               (input->kind == SVM_KIND_SHARED && input->writable));
 }
 
 struct model_object *exec_run_own(struct exec_run *run, uint16_t index)
