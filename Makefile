@@ -104,6 +104,8 @@ UNIT_BIN := $(patsubst tests/unit/%.c,$(OUT)/tests/%,$(UNIT_SRC))
 DIRS := $(filter-out unit,$(sort $(patsubst tests/%/,%,$(dir $(wildcard tests/*/*.c)))))
 dir_prog = $(sort $(wildcard tests/$(1)/main_*.c tests/$(1)/test_*.c tests/$(1)/bench_*.c))
 dir_rest = $(filter-out $(call dir_prog,$(1)),$(sort $(wildcard tests/$(1)/*.c)))
+# What tests/oracle shares (its reference model) is there for every such program, and for tests/unit/test_oracle_*.c.
+SHARED := $(if $(wildcard tests/oracle/*.c),$(OUT)/rooms/tests-oracle.a)
 DIR_BIN := $(foreach d,$(DIRS),$(patsubst tests/%.c,$(OUT)/%,$(call dir_prog,$(d))))
 
 .PHONY: all lib daemon cli tests programs
@@ -168,6 +170,9 @@ test-$(1): $(filter $(OUT)/tests/test_$(1)_% $(OUT)/tests/test_$(1),$(UNIT_BIN))
 endef
 $(foreach r,$(ROOMS),$(eval $(call room_rules,$(r))))
 
+$(OUT)/rooms/tests-oracle.a: $(call obj,$(call dir_rest,oracle)) tests/oracle
+	$(archive)
+
 $(LIB): $(LIB_OBJ) $(foreach r,$(LIB_ROOMS),$(call room_dirs,$(r)))
 	$(archive)
 
@@ -191,13 +196,13 @@ test_room = $(or $(filter $(ROOMS),$(word 2,$(subst _, ,$(basename $(notdir $(1)
 define unit_rule
 $(patsubst tests/unit/%.c,$(OUT)/tests/%,$(1)): $(call obj,$(1)) \
     $(call obj,$(foreach r,$(LADDER_$(call test_room,$(1))),$(filter tests/unit/$(r)_%.c,$(UNIT_SUPPORT)))) \
-    $(foreach r,$(LADDER_$(call test_room,$(1))),$(call room_lib,$(r)))
+    $(foreach r,$(LADDER_$(call test_room,$(1))),$(call room_lib,$(r))) $(if $(findstring /test_oracle_,$(1)),$(SHARED))
 	$$(call link,$(CHECK_LIBS))
 endef
 $(foreach t,$(UNIT_SRC),$(eval $(call unit_rule,$(t))))
 
 define dir_rule
-$(patsubst tests/%.c,$(OUT)/%,$(2)): $(call obj,$(2)) $(call obj,$(call dir_rest,$(1))) $(LIB)
+$(patsubst tests/%.c,$(OUT)/%,$(2)): $(call obj,$(2)) $(call obj,$(call dir_rest,$(1))) $(SHARED) $(LIB)
 	$$(call link,$(CHECK_LIBS))
 endef
 $(foreach d,$(DIRS),$(foreach p,$(call dir_prog,$(d)),$(eval $(call dir_rule,$(d),$(p)))))
