@@ -100,6 +100,9 @@ struct mvcc_head {
 
 /* mvcc_prefetch: touch the index bucket of KEY (objects: 32 bytes). */
 void mvcc_prefetch(const struct mvcc_table *table, const uint8_t *key, size_t key_len);
+/* mvcc_prefetch_head: a step later, when the bucket has come: touch the head that stands there. For batches: prefetch all buckets,
+ * then all heads, then work. Both need the thread online, like every access to a table. */
+void mvcc_prefetch_head(const struct mvcc_table *table, const uint8_t *key, size_t key_len);
 /* mvcc_find: resident head of KEY or NULL, not held. O(1), lock free. */
 struct mvcc_head *mvcc_find(struct mvcc_table *table, const uint8_t *key, size_t key_len);
 
@@ -183,5 +186,9 @@ void mvcc_counts(const struct mvcc_table *table, struct mvcc_counts *counts_out)
 /* mvcc_visit: every resident head, for audits and scans; concurrent inserts may be missed. Stops when VISIT returns false. */
 typedef bool mvcc_visit_fn(void *arg, struct mvcc_head *head);
 void mvcc_visit(struct mvcc_table *table, mvcc_visit_fn *visit, void *arg);
+/* mvcc_visit_shard: the part SHARD < MVCC_SHARDS of it, so that a long scan can quiesce between parts (not within VISIT). Returns false
+ * when VISIT did. */
+enum { MVCC_SHARDS = 256 };
+bool mvcc_visit_shard(struct mvcc_table *table, uint32_t shard, mvcc_visit_fn *visit, void *arg);
 
 #endif

@@ -1,0 +1,255 @@
+#include "mvcc/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/fault.h"
+#include "base/rng.h"
+
+/* The index: 256 shards, each an array of 8-byte slots found by linear probing. Readers take no lock: they load the array, then
+ * slots, with acquire. Writers hold the shard's mutex. A probe that ends at an empty slot is right at some moment during it: a key
+ * is never moved within an array, and a key that was put into an earlier slot while the probe was behind it was absent before.
+ * An array that is replaced stays as it was, for the readers in it, until they have all quiesced.
+ *
+ * Both tables hash with SipHash-1-3 under a key of the process. Object ids are no exception: they are SHA-256 outputs when created,
+ * but anybody may name any 32 bytes as an input and so cause an ABSENT head. */
+
+enum { SLOT_EMPTY = 0, SLOT_REMOVED = 1, SLOTS_MIN = 64 };
+
+/* ---- hash --------------------------------------------------------------------------------------------------- */
+
+struct sip {
+    uint64_t a, b, c, d;
+};
+
+static inline uint64_t rotate(uint64_t x, int bits)
+{
+    return x << bits | x >> (64 - bits);
+}
+
+static inline void sip_round(struct sip *s)
+{
+    s->a += s->b;
+    s->c += s->d;
+    s->b = rotate(s->b, 13) ^ s->a;
+    s->d = rotate(s->d, 16) ^ s->c;
+    s->a = rotate(s->a, 32);
+    s->c += s->b;
+    s->a += s->d;
+    s->b = rotate(s->b, 17) ^ s->c;
+    s->d = rotate(s->d, 21) ^ s->a;
+    s->c = rotate(s->c, 32);
+}
+
+/* Source: Aumasson and Bernstein, "SipHash: a fast short-input PRF" (2012), with 1 and 3 rounds. */
+static uint64_t siphash13(const uint64_t key[2], const uint8_t *in, size_t len)
+{
+    struct sip s = {key[0] ^ 0x736f6d6570736575u, key[1] ^ 0x646f72616e646f6du,
+                    key[0] ^ 0x6c7967656e657261u, key[1] ^ 0x7465646279746573u};
+    uint64_t last = (uint64_t)len << 56;
+    for (; len >= 8; len -= 8, in += 8) {
+        uint64_t word = bytes_get_u64le(in);
+        s.d ^= word;
+        sip_round(&s);
+        s.a ^= word;
+    }
+    for (size_t i = 0; i < len; i++) {
+        last |= (uint64_t)in[i] << (8 * i);
+    }
+    s.d ^= last;
+    sip_round(&s);
+    s.a ^= last;
+    s.c ^= 0xff;
+    sip_round(&s);
+    sip_round(&s);
+    sip_round(&s);
+    return s.a ^ s.b ^ s.c ^ s.d;
+}
+
+struct mvcc_hash mvcc_hash_key(const struct mvcc_table *table, const uint8_t *key, size_t key_len)
+{
+    SVM_ASSERT(table->space == MVCC_CELLS ? key_len - 1 < SVM_CELL_KEY_MAX : key_len == 32);
+    uint64_t hash = siphash13(table->hash_key, key, key_len);
+    return (struct mvcc_hash){.shard = (uint32_t)(hash >> (64 - MVCC_SHARD_BITS)),
+                              .place = (uint32_t)hash,
+                              .tag = (uint16_t)(hash >> 32)};
+}
+
+static uint64_t slot_of(const struct mvcc_head *head, uint16_t tag)
+{
+    uint64_t address = (uint64_t)(uintptr_t)head;
+    SVM_ASSERT(address >> 48 == 0);
+    return (uint64_t)tag << 48 | address;
+}
+
+/* ---- arrays ------------------------------------------------------------------------------------------------- */
+
+static struct mvcc_array *array_create(uint32_t slots)
+{
+    struct mvcc_array *array = calloc(1, sizeof *array + slots * sizeof array->slots[0]);
+    if (array != NULL) {
+        array->mask = slots - 1;
+    }
+    return array;
+}
+
+/* For a new array, or one whose mutex is held: the first slot of the probe that is not taken. */
+static uint32_t array_vacancy(const struct mvcc_array *array, uint32_t place)
+{
+    uint32_t at = place & array->mask;
+    while (atomic_load_explicit(&array->slots[at], memory_order_relaxed) > SLOT_REMOVED) {
+        at = (at + 1) & array->mask;
+    }
+    return at;
+}
+
+/* Room for one more: a new array when three quarters of the slots are in use (removed ones count: they lengthen probes), of the size
+ * that leaves it between 3/16 and 3/8 full. Without memory the old one serves to 15/16. */
+static bool shard_reserve_locked(struct mvcc_shard *shard, struct mvcc_thread *thread)
+{
+    struct mvcc_array *old = atomic_load_explicit(&shard->array, memory_order_relaxed);
+    uint64_t slots = (uint64_t)old->mask + 1;
+    if ((uint64_t)shard->used + 1 <= slots / 4 * 3) {
+        return true;
+    }
+    uint64_t wanted = SLOTS_MIN;
+    while (wanted / 8 * 3 < (uint64_t)shard->live + 1) {
+        wanted *= 2;
+    }
+    struct mvcc_array *array = wanted > UINT32_MAX ? NULL : array_create((uint32_t)wanted);
+    if (array == NULL) {
+        return (uint64_t)shard->used + 1 <= slots / 16 * 15;
+    }
+    for (uint64_t i = 0; i < slots; i++) {
+        uint64_t slot = atomic_load_explicit(&old->slots[i], memory_order_relaxed);
+        if (slot > SLOT_REMOVED) {
+            uint32_t at = array_vacancy(array, mvcc_slot_head(slot)->hash);
+            atomic_store_explicit(&array->slots[at], slot, memory_order_relaxed);
+        }
+    }
+    shard->used = shard->live;
+    atomic_store_explicit(&shard->array, array, memory_order_release);
+    FAULT_POINT("mvcc.index.grown");
+    qsbr_retire(thread->qsbr, MVCC_BLOCK_PLAIN, &old->entry,
+                sizeof *old + slots * sizeof old->slots[0]);
+    return true;
+}
+
+/* ---- get, put, del ------------------------------------------------------------------------------------------ */
+
+struct mvcc_head *mvcc_index_get(const struct mvcc_table *table, struct mvcc_hash hash,
+                                 const uint8_t *key, size_t key_len)
+{
+    const struct mvcc_array *array =
+        atomic_load_explicit(&table->shards[hash.shard].array, memory_order_acquire);
+    for (uint32_t at = hash.place & array->mask;; at = (at + 1) & array->mask) {
+        uint64_t slot = atomic_load_explicit(&array->slots[at], memory_order_acquire);
+        if (slot == SLOT_EMPTY) {
+            return NULL;
+        }
+        if (slot >> 48 != hash.tag) {
+            continue;
+        }
+        struct mvcc_head *head = mvcc_slot_head(slot);
+        if (head != NULL && head->hash == hash.place && head->key_len == key_len &&
+            memcmp(head->key, key, key_len) == 0) {
+            return head;
+        }
+    }
+}
+
+bool mvcc_index_put_locked(struct mvcc_table *table, struct mvcc_thread *thread,
+                           struct mvcc_hash hash, struct mvcc_head *head)
+{
+    struct mvcc_shard *shard = &table->shards[hash.shard];
+    if (!shard_reserve_locked(shard, thread)) {
+        return false;
+    }
+    struct mvcc_array *array = atomic_load_explicit(&shard->array, memory_order_relaxed);
+    uint32_t at = array_vacancy(array, hash.place);
+    if (atomic_load_explicit(&array->slots[at], memory_order_relaxed) == SLOT_EMPTY) {
+        shard->used++;
+    }
+    shard->live++;
+    atomic_store_explicit(&array->slots[at], slot_of(head, hash.tag), memory_order_release);
+    return true;
+}
+
+void mvcc_index_del_locked(struct mvcc_table *table, struct mvcc_hash hash,
+                           const struct mvcc_head *head)
+{
+    struct mvcc_shard *shard = &table->shards[hash.shard];
+    struct mvcc_array *array = atomic_load_explicit(&shard->array, memory_order_relaxed);
+    uint32_t at = hash.place & array->mask;
+    while (mvcc_slot_head(atomic_load_explicit(&array->slots[at], memory_order_relaxed)) != head) {
+        SVM_ASSERT(atomic_load_explicit(&array->slots[at], memory_order_relaxed) != SLOT_EMPTY);
+        at = (at + 1) & array->mask;
+    }
+    shard->live--;
+    /* Removed slots in front of an empty one end no probe early that the empty one would not end: make them empty again. */
+    uint64_t next =
+        atomic_load_explicit(&array->slots[(at + 1) & array->mask], memory_order_relaxed);
+    if (next != SLOT_EMPTY) {
+        atomic_store_explicit(&array->slots[at], SLOT_REMOVED, memory_order_release);
+        return;
+    }
+    do {
+        atomic_store_explicit(&array->slots[at], SLOT_EMPTY, memory_order_release);
+        shard->used--;
+        at = (at - 1) & array->mask;
+    } while (atomic_load_explicit(&array->slots[at], memory_order_relaxed) == SLOT_REMOVED);
+}
+
+/* ---- tables ------------------------------------------------------------------------------------------------- */
+
+bool mvcc_table_init(struct mvcc_table *table, struct mvcc *mvcc, enum mvcc_space space)
+{
+    table->mvcc = mvcc;
+    table->space = space;
+    rng_os(table->hash_key, sizeof table->hash_key);
+    pthread_mutex_init(&table->aborted_mutex, NULL);
+    atomic_init(&table->aborted_count, 0);
+    bool ok = true;
+    for (uint32_t i = 0; i < MVCC_SHARDS; i++) {
+        struct mvcc_array *array = array_create(SLOTS_MIN);
+        ok = ok && array != NULL;
+        atomic_init(&table->shards[i].array, array);
+        pthread_mutex_init(&table->shards[i].mutex, NULL);
+    }
+    return ok;
+}
+
+static void head_free(struct mvcc_head *head)
+{
+    struct mvcc_version *version = atomic_load_explicit(&head->newest, memory_order_relaxed);
+    while (version != NULL) {
+        struct mvcc_version *older = atomic_load_explicit(&version->older, memory_order_relaxed);
+        mvcc_version_reclaim(NULL, mvcc_version_entry(version));
+        version = older;
+    }
+    free(mvcc_head_entry(head));
+}
+
+void mvcc_table_deinit(struct mvcc_table *table)
+{
+    while (table->aborted != NULL) {
+        struct mvcc_head *head = table->aborted;
+        table->aborted = (struct mvcc_head *)mvcc_head_entry(head)->link;
+        head_free(head);
+    }
+    pthread_mutex_destroy(&table->aborted_mutex);
+    for (uint32_t i = 0; i < MVCC_SHARDS; i++) {
+        struct mvcc_array *array =
+            atomic_load_explicit(&table->shards[i].array, memory_order_relaxed);
+        for (uint64_t at = 0; array != NULL && at <= array->mask; at++) {
+            struct mvcc_head *head =
+                mvcc_slot_head(atomic_load_explicit(&array->slots[at], memory_order_relaxed));
+            if (head != NULL) {
+                head_free(head);
+            }
+        }
+        free(array);
+        pthread_mutex_destroy(&table->shards[i].mutex);
+    }
+}

@@ -1,0 +1,255 @@
+/* mvcc/internal.h - what the files of the mvcc room share. The door is mvcc.h.
+ *
+ *      struct mvcc ---- tables[2] ---- shards[256] ---- array of slots ---- head ---- version ---- version
+ *         |  |  `------ sequence: next, applied, hand-over slots                      (versions and heads are blocks with
+ *         |  `--------- pins, pending floor, floor                                     a hidden link for reclamation)
+ *         `------------ threads: reclamation record, free lists, counters
+ *
+ * Lock order: a shard's mutex, then the domain's. No claim is taken while a mutex is held but in collect.c (an attempt, never a wait).
+ */
+#ifndef MVCC_INTERNAL_H
+#define MVCC_INTERNAL_H
+
+#include "mvcc/mvcc.h"
+
+#include <pthread.h>
+#include <stddef.h>
+
+#include "base/qsbr.h"
+
+/* ---- blocks ------------------------------------------------------------------------------------------------- */
+
+/* Heads and versions are preceded by the link that qsbr_retire needs; `older` cannot serve, retired versions are still walked. */
+enum mvcc_block_kind {
+    MVCC_BLOCK_VERSION,
+    MVCC_BLOCK_HEAD,
+    MVCC_BLOCK_PLAIN /* one malloc that begins with its link: slot arrays, floors */
+};
+
+static inline struct qsbr_entry *mvcc_version_entry(struct mvcc_version *version)
+{
+    return (struct qsbr_entry *)(void *)version - 1;
+}
+
+static inline struct qsbr_entry *mvcc_head_entry(struct mvcc_head *head)
+{
+    return (struct qsbr_entry *)(void *)head - 1;
+}
+
+static inline void *mvcc_entry_block(struct qsbr_entry *entry)
+{
+    return entry + 1;
+}
+
+static inline size_t mvcc_version_block_bytes(uint32_t size)
+{
+    return sizeof(struct qsbr_entry) + offsetof(struct mvcc_version, payload) + size;
+}
+
+static inline size_t mvcc_head_block_bytes(size_t key_len)
+{
+    return sizeof(struct qsbr_entry) + offsetof(struct mvcc_head, key) + key_len;
+}
+
+_Static_assert(sizeof(struct qsbr_entry) % _Alignof(struct mvcc_version) == 0, "aligned behind it");
+_Static_assert(sizeof(struct qsbr_entry) % _Alignof(struct mvcc_head) == 0, "aligned behind it");
+
+/* What malloc takes for BYTES: a word beside it, in steps of 16. This is what counts towards cache_bytes. */
+static inline uint64_t mvcc_malloc_bytes(size_t bytes)
+{
+    uint64_t taken = ((uint64_t)bytes + 8 + 15) & ~(uint64_t)15;
+    return taken < 32 ? 32 : taken;
+}
+
+enum { MVCC_SLOT_BYTES_PER_HEAD = 16 }; /* 8-byte slots of the index, 3/8 to 3/4 of them in use */
+
+static inline uint64_t mvcc_version_bytes(const struct mvcc_version *version)
+{
+    return mvcc_malloc_bytes(mvcc_version_block_bytes(version->size));
+}
+
+static inline uint64_t mvcc_head_bytes(const struct mvcc_head *head)
+{
+    return mvcc_malloc_bytes(mvcc_head_block_bytes(head->key_len)) + MVCC_SLOT_BYTES_PER_HEAD;
+}
+
+/* ---- state words -------------------------------------------------------------------------------------------- */
+
+#define MVCC_CLAIM       8u /* a transaction's */
+#define MVCC_MAINTENANCE 16u
+
+static inline uint64_t mvcc_state_of(enum mvcc_status status, uint64_t version)
+{
+    return version << 5 | (uint64_t)status;
+}
+
+/* holds: a head that is being evicted or was aborted carries this bit and can gain no more holds. */
+#define MVCC_HOLDS_CLOSED 0x80000000u
+
+/* ---- index (index.c) ---------------------------------------------------------------------------------------- */
+
+enum { MVCC_SHARD_BITS = 8 };
+_Static_assert(MVCC_SHARDS == 1u << MVCC_SHARD_BITS, "the door says how many shards there are");
+
+/* Open addressing with linear probing; a slot is 0 (empty: a probe ends), 1 (removed: it goes on), or 16 bits of the hash above the 48
+ * of a head's address. */
+struct mvcc_array {
+    struct qsbr_entry entry;
+    uint32_t mask;
+    _Atomic uint64_t slots[];
+};
+struct mvcc_shard {
+    _Alignas(64) _Atomic(struct mvcc_array *) array;
+    uint32_t live; /* heads; these and the mutex: writers only */
+    uint32_t used; /* slots that are not empty */
+    pthread_mutex_t mutex;
+};
+
+struct mvcc_hash {
+    uint32_t shard;
+    uint32_t place; /* head->hash */
+    uint16_t tag;
+};
+
+enum mvcc_counter {
+    MVCC_COUNT_HEADS,
+    MVCC_COUNT_VERSIONS,
+    MVCC_COUNT_BYTES,
+    MVCC_COUNT_TRIMMED,
+    MVCC_COUNT_EVICTED,
+    MVCC_COUNT_LOADS,
+    MVCC_COUNT_GARBAGE,
+    MVCC_COUNTERS
+};
+
+struct mvcc_table {
+    struct mvcc *mvcc;
+    enum mvcc_space space;
+    uint64_t hash_key[2];
+    struct mvcc_head *
+        aborted; /* loads that failed, still held by waiters; under aborted_mutex, linked by entry */
+    pthread_mutex_t aborted_mutex;
+    _Atomic uint32_t aborted_count;
+    uint32_t collect_shard; /* where mvcc_collect goes on; G only */
+    uint32_t collect_slot;
+    uint64_t departed[MVCC_COUNTERS]; /* counts of destroyed threads; under the domain's mutex */
+    struct mvcc_shard shards[MVCC_SHARDS];
+};
+
+bool mvcc_table_init(struct mvcc_table *table, struct mvcc *mvcc, enum mvcc_space space);
+void mvcc_table_deinit(
+    struct mvcc_table *table); /* frees heads and versions too: no thread is left */
+
+struct mvcc_hash mvcc_hash_key(const struct mvcc_table *table, const uint8_t *key, size_t key_len);
+/* mvcc_index_get: lock free; the caller is online or holds the shard's mutex. */
+struct mvcc_head *mvcc_index_get(const struct mvcc_table *table, struct mvcc_hash hash,
+                                 const uint8_t *key, size_t key_len);
+/* _locked: under the shard's mutex. Insert: the key is not there; false = no memory. */
+bool mvcc_index_put_locked(struct mvcc_table *table, struct mvcc_thread *thread,
+                           struct mvcc_hash hash, struct mvcc_head *head);
+void mvcc_index_del_locked(struct mvcc_table *table, struct mvcc_hash hash,
+                           const struct mvcc_head *head);
+
+static inline struct mvcc_head *mvcc_slot_head(uint64_t slot)
+{
+    return slot <= 1 ? NULL : (struct mvcc_head *)(uintptr_t)(slot & 0xffffffffffffu);
+}
+
+/* ---- threads (domain.c) ------------------------------------------------------------------------------------- */
+
+enum {
+    MVCC_CLASS_STEP = 16,
+    MVCC_CLASSES = 40,         /* blocks up to 640 bytes are kept */
+    MVCC_CLASS_KEPT_MAX = 1024 /* per class and thread: at most 13 MiB, usual ones some 200 KiB */
+};
+
+struct mvcc_thread {
+    _Alignas(128) _Atomic uint64_t
+        counters[MVCC_SPACES][MVCC_COUNTERS]; /* written by the owner, summed by anyone */
+    struct mvcc *mvcc;
+    struct qsbr_thread *qsbr;
+    uint32_t index; /* in mvcc->threads */
+    uint32_t kept_count[MVCC_CLASSES];
+    struct mvcc_version *kept[MVCC_CLASSES]; /* free version blocks, linked by `older` */
+};
+
+/* mvcc_count: add DELTA (may be a negative number as unsigned: the sums over all threads are right). */
+static inline void mvcc_count(const struct mvcc_table *table, struct mvcc_thread *thread,
+                              enum mvcc_counter counter, uint64_t delta)
+{
+    _Atomic uint64_t *field = &thread->counters[table->space][counter];
+    uint64_t old = atomic_load_explicit(field, memory_order_relaxed);
+    atomic_store_explicit(field, old + delta, memory_order_relaxed);
+}
+
+/* ---- pins and floor (pin.c) --------------------------------------------------------------------------------- */
+
+/* What may be trimmed: immutable once published, retired when replaced. */
+struct mvcc_floor {
+    struct qsbr_entry entry;
+    uint64_t applied; /* H */
+    uint32_t epoch;   /* 1, 2, ...: head->trimmed_at of heads that were trimmed by it */
+    uint32_t count;
+    uint64_t pins[]; /* ascending */
+};
+struct mvcc_pin_slot {
+    _Alignas(64) _Atomic uint64_t word; /* 0 free, UINT64_MAX being taken, else seq + 1 */
+    _Atomic uint64_t date_ms;           /* written before word */
+};
+struct mvcc_pins {
+    struct mvcc_pin_slot *slots;
+    uint32_t max;
+    _Alignas(64) _Atomic uint32_t high;              /* slots ever used */
+    _Atomic uint64_t pending;                        /* H of the advance under way or last done */
+    _Atomic uint64_t oldest_ms;                      /* pins dated before it are cancelled */
+    _Atomic uint64_t floor_min;                      /* min(H, pins) of the floor */
+    _Alignas(64) _Atomic(struct mvcc_floor *) floor; /* NULL before the first advance */
+};
+bool mvcc_pins_init(struct mvcc_pins *pins, uint32_t pins_max);
+void mvcc_pins_deinit(struct mvcc_pins *pins);
+
+/* ---- sequence (seq.c) --------------------------------------------------------------------------------------- */
+
+struct mvcc_seq_slot {
+    _Atomic uint64_t tag; /* the finished seq that stands here, or UINT64_MAX: free */
+    void *record;
+};
+struct mvcc_seq {
+    _Alignas(128) _Atomic uint64_t next;
+    _Alignas(128) _Atomic uint64_t applied;
+    _Alignas(128) struct mvcc_seq_slot *slots;
+    uint64_t mask;
+    uint32_t line_shift; /* log2 of the number of cache line pairs */
+    uint64_t taken;      /* last seq taken; C only */
+};
+bool mvcc_seq_init(struct mvcc_seq *seq, uint32_t inflight_max, uint64_t first_seq);
+void mvcc_seq_deinit(struct mvcc_seq *seq);
+
+/* ---- domain ------------------------------------------------------------------------------------------------- */
+
+struct mvcc {
+    struct mvcc_seq seq;
+    struct mvcc_pins pins;
+    struct qsbr *qsbr;
+    struct mvcc_thread **threads; /* registered; under mutex */
+    uint32_t threads_max;
+    pthread_mutex_t mutex;
+    struct mvcc_table tables[MVCC_SPACES];
+};
+
+/* ---- versions and chains (version.c) ------------------------------------------------------------------------ */
+
+/* mvcc_version_reclaim: QSBR's; ARG is the struct mvcc_thread whose free lists take the block, or NULL. */
+void mvcc_version_reclaim(void *arg, struct qsbr_entry *entry);
+void mvcc_version_retire(struct mvcc_thread *thread, struct mvcc_version *version);
+void mvcc_versions_free_kept(struct mvcc_thread *thread);
+/* mvcc_chain_trim: under a claim of either kind: unlink what the floor allows, unless this head has been trimmed by it. Returns how many. */
+uint64_t mvcc_chain_trim(struct mvcc_table *table, struct mvcc_thread *thread,
+                         struct mvcc_head *head);
+
+/* ---- heads (hold.c) ----------------------------------------------------------------------------------------- */
+
+/* mvcc_heads_aborted_collect: retire the heads of failed loads that nobody holds any more. */
+void mvcc_heads_aborted_collect(struct mvcc_table *table, struct mvcc_thread *thread);
+
+#endif
