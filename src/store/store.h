@@ -18,46 +18,63 @@
 
 /* What the store needs of a database; RocksDB is one implementation, store_kv_ram another (tests, simulation). Keys are ordered
  * bytewise. One instance each for log and state. */
-struct svm_kv_op { struct svm_bytes key, value; bool del; };
+struct svm_kv_op {
+    struct svm_bytes key, value;
+    bool del;
+};
 struct svm_kv_iter; /* a consistent view since its creation */
 struct svm_kv_ops {
     void *self;
     /* write: all ops atomically; SYNC = durable on return (log only). */
     enum svm_err (*write)(void *self, const struct svm_kv_op *ops, size_t count, bool sync);
-    enum svm_err (*sync)(void *self);                           /* everything written so far is durable (log) */
-    enum svm_err (*flush)(void *self);                          /* everything written so far is on disk without a WAL (state); waits */
+    enum svm_err (*sync)(void *self); /* everything written so far is durable (log) */
+    enum svm_err (*flush)(
+        void *self); /* everything written so far is on disk without a WAL (state); waits */
     enum svm_err (*del_range)(void *self, struct svm_bytes from, struct svm_bytes to);
     /* get: gives *value_out (free); SVM_E_NOT_FOUND. */
     enum svm_err (*get)(void *self, struct svm_bytes key, uint8_t **value_out, size_t *len_out);
-    struct svm_kv_iter *(*iter_open)(void *self);               /* NULL = no memory */
+    struct svm_kv_iter *(*iter_open)(void *self);                      /* NULL = no memory */
     void (*iter_seek)(struct svm_kv_iter *iter, struct svm_bytes key); /* first key >= KEY */
     void (*iter_seek_last)(struct svm_kv_iter *iter);
-    bool (*iter_valid)(struct svm_kv_iter *iter, struct svm_bytes *key_out, struct svm_bytes *value_out);
+    bool (*iter_valid)(struct svm_kv_iter *iter, struct svm_bytes *key_out,
+                       struct svm_bytes *value_out);
     void (*iter_next)(struct svm_kv_iter *iter);
-    enum svm_err (*iter_close)(struct svm_kv_iter *iter);       /* SVM_E_IO when it met an error on the way */
+    enum svm_err (*iter_close)(
+        struct svm_kv_iter *iter); /* SVM_E_IO when it met an error on the way */
     enum svm_err (*checkpoint)(void *self, const char *dir);
     enum svm_err (*compact)(void *self);
     void (*close)(void *self);
+    /* failure: what the first failed write, sync or read said, or NULL. */
+    const char *(*failure)(void *self);
 };
 /* store_kv_rocks_open: the RocksDB implementation at DIR. IS_LOG: WAL on, no compression, big values; otherwise WAL off, bloom filters,
  * sorted batches. Options respect the hazards of 7.8.3. */
-SVM_MUST_USE enum svm_err store_kv_rocks_open(struct svm_kv_ops *ops_out, const char *dir, bool is_log, char reason[120]);
+SVM_MUST_USE enum svm_err store_kv_rocks_open(struct svm_kv_ops *ops_out, const char *dir,
+                                              bool is_log, char reason[120]);
 /* store_kv_ram_create: in memory, ordered; survives close so that a test can reopen it: store_kv_ram_destroy frees. */
 struct store_kv_ram;
 struct store_kv_ram *store_kv_ram_create(void);
 void store_kv_ram_ops(struct svm_kv_ops *ops_out, struct store_kv_ram *ram);
 void store_kv_ram_destroy(struct store_kv_ram *ram);
+/* store_kv_ram_crash: the power fails: all but what was durable is gone (log: after the last sync; state: after the last flush),
+ * except the first KEEP_UNSYNCED_LOG_WRITES writes after that point. Between store_close and store_open. Ends an injected failure. */
+void store_kv_ram_crash(struct store_kv_ram *ram, size_t keep_unsynced_log_writes);
+size_t store_kv_ram_unsynced(struct store_kv_ram *ram); /* how many writes a crash could take */
+/* store_kv_ram_fail_at: the STEPS-th write, sync, flush or range deletion from now on fails, and all after it; 0 = none. */
+void store_kv_ram_fail_at(struct store_kv_ram *ram, uint64_t steps);
 
 /* ---- life --------------------------------------------------------------------------------------------------- */
 
 struct store_config {
-    const char *datadir;       /* NULL: use log_ops and state_ops, or MEMORY */
+    const char *datadir; /* NULL: use log_ops and state_ops, or MEMORY */
     enum store_mode { STORE_MEMORY, STORE_WRITE, STORE_SYNC, STORE_INTERVAL } mode;
-    const struct svm_kv_ops *log_ops, *state_ops; /* tests: instead of RocksDB; not NULL together or not at all */
+    const struct svm_kv_ops *log_ops,
+        *state_ops; /* tests: instead of RocksDB; not NULL together or not at all */
     uint64_t receipts_seconds;
     uint64_t history_versions; /* 0 = no history */
     uint64_t history_seconds;
-    void (*log)(void *arg, int level, const char *event, const char *text); /* level: 0 error .. 3 debug; may be NULL */
+    void (*log)(void *arg, int level, const char *event,
+                const char *text); /* level: 0 error .. 3 debug; may be NULL */
     void *log_arg;
 };
 /* What recovery found. */
@@ -67,9 +84,9 @@ struct store_opened {
     uint64_t receipts_seen; /* 1 when there may be receipts of before the start */
     uint64_t objects[3];    /* live objects by kind */
     uint64_t transfers;
-    bool created;           /* a new data directory, filled with the genesis */
-    uint64_t replayed;      /* transactions replayed from the log */
-    uint64_t cut_groups;    /* groups of a legal power cut that were removed */
+    bool created;        /* a new data directory, filled with the genesis */
+    uint64_t replayed;   /* transactions replayed from the log */
+    uint64_t cut_groups; /* groups of a legal power cut that were removed */
 };
 struct store;
 /* store_open: lock the directory (own LOCK file with the pid), check FORMAT and genesis, open both databases, recover: run the materialiser
@@ -77,11 +94,12 @@ struct store;
  * MODE MEMORY: keeps nothing; append counts, materialised stays 0, every get is NOT_FOUND; genesis is the caller's.
  * Returns SVM_OK, SVM_E_LOCKED, SVM_E_FOREIGN_DATA, SVM_E_CORRUPT, SVM_E_IO, SVM_E_NO_MEMORY with REASON. */
 SVM_MUST_USE enum svm_err store_open(struct store **store_out, const struct store_config *config,
-                                     const struct model_genesis *genesis, struct store_opened *opened_out,
-                                     char reason[120]);
+                                     const struct model_genesis *genesis,
+                                     struct store_opened *opened_out, char reason[120]);
 /* store_close: sync the log (not in MEMORY), materialise nothing more, close, unlock. */
 void store_close(struct store *store);
-const char *store_failure(const struct store *store); /* NULL, or why the store has failed for good */
+const char *
+store_failure(const struct store *store); /* NULL, or why the store has failed for good */
 
 /* ---- log: the committer -------------------------------------------------------------------------------------- */
 
@@ -90,59 +108,71 @@ enum { STORE_GROUP_BYTES_MAX = 4 << 20, STORE_GROUP_BYTES_GOOD = 256 << 10 };
 uint8_t *store_group_reserve(struct store *store, size_t bytes);
 /* store_group_commit: write the open group: positions FIRST..LAST, latest node time, then sync when the mode is SYNC.
  * On return logged (and in SYNC synced) is LAST. In MEMORY FRAMES may be empty. SVM_OK or SVM_E_IO (final). */
-SVM_MUST_USE enum svm_err store_group_commit(struct store *store, uint64_t first, uint64_t last, uint64_t node_ms);
+SVM_MUST_USE enum svm_err store_group_commit(struct store *store, uint64_t first, uint64_t last,
+                                             uint64_t node_ms);
 /* store_log_sync: INTERVAL and shutdown: everything logged is durable. */
 SVM_MUST_USE enum svm_err store_log_sync(struct store *store);
 uint64_t store_logged(const struct store *store);
 uint64_t store_synced(const struct store *store);
-uint64_t store_durable(const struct store *store); /* by mode: MEMORY 0, WRITE logged, else synced */
+uint64_t
+store_durable(const struct store *store); /* by mode: MEMORY 0, WRITE logged, else synced */
 uint64_t store_dirty_bytes(const struct store *store); /* logged and not materialised */
 
 /* ---- state: the materialiser --------------------------------------------------------------------------------- */
 
 /* store_materialise: consume synced groups (MODE WRITE and INTERVAL: syncs the log first when nothing synced is left) up to about BYTES_MAX
  * of log into one sorted state batch with its meta row. DID_OUT: groups consumed. */
-SVM_MUST_USE enum svm_err store_materialise(struct store *store, size_t bytes_max, uint64_t *did_out);
+SVM_MUST_USE enum svm_err store_materialise(struct store *store, size_t bytes_max,
+                                            uint64_t *did_out);
 uint64_t store_materialised(const struct store *store); /* M */
 /* store_trim: flush `state`, then delete the log up to what the flush holds. Called when enough has piled up. */
 SVM_MUST_USE enum svm_err store_trim(struct store *store);
 /* store_sweep: drop receipts older than receipts_seconds and history beyond its limits; visits at most BUDGET rows. */
 SVM_MUST_USE enum svm_err store_sweep(struct store *store, uint64_t now_ms, size_t budget);
-void store_retention(struct store *store, uint64_t receipts_seconds, uint64_t history_versions, uint64_t history_seconds);
+void store_retention(struct store *store, uint64_t receipts_seconds, uint64_t history_versions,
+                     uint64_t history_seconds);
 
 /* ---- reads: any thread ---------------------------------------------------------------------------------------- */
 
 /* store_object_get: newest materialised version. ALLOC gives memory for the decoded object. Tombstones are given as objects with `deleted`.
  * Returns SVM_OK, SVM_E_NOT_FOUND, SVM_E_IO, SVM_E_CORRUPT, SVM_E_NO_MEMORY. */
 typedef void *store_alloc_fn(void *arg, size_t size);
-SVM_MUST_USE enum svm_err store_object_get(struct store *store, const struct svm_id *id, uint64_t *seq_out,
-                                           store_alloc_fn *alloc, void *arg, struct model_object **object_out);
+SVM_MUST_USE enum svm_err store_object_get(struct store *store, const struct svm_id *id,
+                                           uint64_t *seq_out, store_alloc_fn *alloc, void *arg,
+                                           struct model_object **object_out);
 /* store_cell_get: VALUE is given by ALLOC with exactly its length; a deleted cell has DELETED_OUT and version. */
-SVM_MUST_USE enum svm_err store_cell_get(struct store *store, struct svm_bytes key, uint64_t *seq_out,
-                                         uint64_t *version_out, bool *deleted_out, store_alloc_fn *alloc, void *arg,
+SVM_MUST_USE enum svm_err store_cell_get(struct store *store, struct svm_bytes key,
+                                         uint64_t *seq_out, uint64_t *version_out,
+                                         bool *deleted_out, store_alloc_fn *alloc, void *arg,
                                          size_t *len_out);
 /* store_receipt_get: gives (svm_receipt_free). */
 SVM_MUST_USE enum svm_err store_receipt_get(struct store *store, const struct svm_digest *digest,
                                             struct svm_receipt **receipt_out);
 /* store_owned: ids in the owner index of OWNER that are > AFTER (NULL = all), at most LIMIT, ascending. */
-SVM_MUST_USE enum svm_err store_owned(struct store *store, const struct svm_address *owner, const struct svm_id *after,
-                                      struct svm_id *ids_out, size_t limit, size_t *count_out);
+SVM_MUST_USE enum svm_err store_owned(struct store *store, const struct svm_address *owner,
+                                      const struct svm_id *after, struct svm_id *ids_out,
+                                      size_t limit, size_t *count_out);
 /* store_objects: ids of all object rows (tombstones too) > AFTER, at most LIMIT, ascending. */
-SVM_MUST_USE enum svm_err store_objects(struct store *store, const struct svm_id *after, struct svm_id *ids_out,
-                                        size_t limit, size_t *count_out);
+SVM_MUST_USE enum svm_err store_objects(struct store *store, const struct svm_id *after,
+                                        struct svm_id *ids_out, size_t limit, size_t *count_out);
 
 /* ---- operation ------------------------------------------------------------------------------------------------ */
 
-struct store_counts { uint64_t groups, log_bytes, syncs, sync_us, rows, history_pruned, receipts_pruned, disk_free_bytes; };
+struct store_counts {
+    uint64_t groups, log_bytes, syncs, sync_us, rows, history_pruned, receipts_pruned,
+        disk_free_bytes;
+};
 void store_counts(struct store *store, struct store_counts *counts_out);
 uint64_t store_disk_free(struct store *store); /* bytes; UINT64_MAX without a directory */
 /* store_checkpoint: DIR must not exist: pause trimming, flush and checkpoint state, then log, then write and fsync MANIFEST {seq, hashes, genesis}.
  * A data directory made of a checkpoint opens as any other. */
-SVM_MUST_USE enum svm_err store_checkpoint(struct store *store, const char *dir, uint64_t *seq_out, char reason[120]);
+SVM_MUST_USE enum svm_err store_checkpoint(struct store *store, const char *dir, uint64_t *seq_out,
+                                           char reason[120]);
 SVM_MUST_USE enum svm_err store_compact(struct store *store);
 /* store_log_visit: audit: every frame of the log from FROM_SEQ on, in order; GROUP_HASH of each group is verified.
  * Stops when VISIT returns false. Frames already trimmed are not seen. */
 typedef bool store_frame_fn(void *arg, const struct model_frame *frame);
-SVM_MUST_USE enum svm_err store_log_visit(struct store *store, uint64_t from_seq, store_frame_fn *visit, void *arg);
+SVM_MUST_USE enum svm_err store_log_visit(struct store *store, uint64_t from_seq,
+                                          store_frame_fn *visit, void *arg);
 
 #endif

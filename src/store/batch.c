@@ -1,0 +1,227 @@
+#include "store/batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/bytes.h"
+
+enum { CHUNK_BYTES = 1 << 20, SPARES_MAX = 64, RADIX_BITS = 11, RADIX_SIZE = 1 << RADIX_BITS };
+
+struct store_batch_chunk {
+    struct store_batch_chunk *next;
+    size_t used, size;
+    uint8_t bytes[];
+};
+
+void store_batch_init(struct store_batch *batch)
+{
+    memset(batch, 0, sizeof *batch);
+}
+
+static void chunks_free(struct store_batch_chunk *chunk)
+{
+    while (chunk != NULL) {
+        struct store_batch_chunk *next = chunk->next;
+        free(chunk);
+        chunk = next;
+    }
+}
+
+void store_batch_deinit(struct store_batch *batch)
+{
+    chunks_free(batch->chunks);
+    chunks_free(batch->spare);
+    free(batch->ops);
+    free(batch->sorted);
+    free(batch->ranks);
+    free(batch->ranks_other);
+    memset(batch, 0, sizeof *batch);
+}
+
+void store_batch_clear(struct store_batch *batch)
+{
+    size_t spares = 0;
+    for (struct store_batch_chunk *spare = batch->spare; spare != NULL; spare = spare->next)
+        spares++;
+    while (batch->chunks != NULL) {
+        struct store_batch_chunk *chunk = batch->chunks;
+        batch->chunks = chunk->next;
+        if (chunk->size == CHUNK_BYTES && spares < SPARES_MAX) {
+            chunk->next = batch->spare;
+            batch->spare = chunk;
+            spares++;
+        } else {
+            free(chunk);
+        }
+    }
+    batch->count = 0;
+    batch->no_memory = false;
+}
+
+static struct store_batch_chunk *chunk_open(struct store_batch *batch, size_t size)
+{
+    struct store_batch_chunk *chunk = batch->spare;
+    if (size <= CHUNK_BYTES && chunk != NULL) {
+        batch->spare = chunk->next;
+    } else {
+        if (size < CHUNK_BYTES)
+            size = CHUNK_BYTES;
+        chunk = malloc(sizeof *chunk + size);
+        if (chunk == NULL)
+            return NULL;
+        chunk->size = size;
+    }
+    chunk->used = 0;
+    chunk->next = batch->chunks;
+    batch->chunks = chunk;
+    return chunk;
+}
+
+uint8_t *store_batch_alloc(struct store_batch *batch, size_t size)
+{
+    struct store_batch_chunk *chunk = batch->chunks;
+    if (chunk == NULL || chunk->size - chunk->used < size) {
+        chunk = chunk_open(batch, size);
+        if (chunk == NULL) {
+            batch->no_memory = true;
+            return NULL;
+        }
+    }
+    uint8_t *memory = chunk->bytes + chunk->used;
+    chunk->used += size;
+    return memory;
+}
+
+static bool grow_to(void **array, size_t count, size_t size)
+{
+    void *grown = realloc(*array, count * size);
+    if (grown == NULL)
+        return false;
+    *array = grown;
+    return true;
+}
+
+static bool grow(struct store_batch *batch)
+{
+    size_t cap = batch->cap == 0 ? 4096 : 2 * batch->cap;
+    void *ops = batch->ops, *sorted = batch->sorted;
+    void *ranks = batch->ranks, *ranks_other = batch->ranks_other;
+    bool good = grow_to(&ops, cap, sizeof *batch->ops) &&
+                grow_to(&sorted, cap, sizeof *batch->sorted) &&
+                grow_to(&ranks, cap, sizeof *batch->ranks) &&
+                grow_to(&ranks_other, cap, sizeof *batch->ranks_other);
+    batch->ops = ops; /* what did grow has moved */
+    batch->sorted = sorted;
+    batch->ranks = ranks;
+    batch->ranks_other = ranks_other;
+    if (good)
+        batch->cap = cap;
+    return good;
+}
+
+static void add(struct store_batch *batch, const struct svm_kv_op *op)
+{
+    SVM_ASSERT(op->key.len > 0);
+    if (batch->no_memory)
+        return;
+    if (batch->count == batch->cap && !grow(batch)) {
+        batch->no_memory = true;
+        return;
+    }
+    SVM_ASSERT(batch->count < UINT32_MAX);
+    uint8_t head[8] = {0};
+    memcpy(head, op->key.ptr, op->key.len < sizeof head ? op->key.len : sizeof head);
+    batch->ranks[batch->count].rank = bytes_get_u64be(head);
+    batch->ranks[batch->count].index = (uint32_t)batch->count;
+    batch->ops[batch->count++] = *op;
+}
+
+void store_batch_put(struct store_batch *batch, struct svm_bytes key, struct svm_bytes value)
+{
+    add(batch, &(struct svm_kv_op){.key = key, .value = value, .del = false});
+}
+
+void store_batch_del(struct store_batch *batch, struct svm_bytes key)
+{
+    add(batch, &(struct svm_kv_op){.key = key, .del = true});
+}
+
+/* ---- sort: radix by rank, then by whole key within equal ranks ---------------------------------------------- */
+
+static void radix_sort(struct store_batch *batch)
+{
+    for (unsigned shift = 0; shift < 64; shift += RADIX_BITS) {
+        size_t starts[RADIX_SIZE] = {0};
+        const struct store_batch_rank *from = batch->ranks;
+        struct store_batch_rank *to = batch->ranks_other;
+        for (size_t i = 0; i < batch->count; i++)
+            starts[from[i].rank >> shift & (RADIX_SIZE - 1)]++;
+        if (starts[from[0].rank >> shift & (RADIX_SIZE - 1)] == batch->count)
+            continue;
+        for (size_t digit = 0, at = 0; digit < RADIX_SIZE; digit++) {
+            size_t count = starts[digit];
+            starts[digit] = at;
+            at += count;
+        }
+        for (size_t i = 0; i < batch->count; i++)
+            to[starts[from[i].rank >> shift & (RADIX_SIZE - 1)]++] = from[i];
+        batch->ranks_other = batch->ranks;
+        batch->ranks = to;
+    }
+}
+
+static int key_order(const struct svm_kv_op *left, const struct svm_kv_op *right)
+{
+    size_t shared = left->key.len < right->key.len ? left->key.len : right->key.len;
+    int order = memcmp(left->key.ptr, right->key.ptr, shared);
+    if (order != 0)
+        return order;
+    return left->key.len < right->key.len ? -1 : left->key.len > right->key.len;
+}
+
+static int rank_order(const void *left, const void *right, void *arg)
+{
+    const struct store_batch *batch = arg;
+    uint32_t a = ((const struct store_batch_rank *)left)->index;
+    uint32_t b = ((const struct store_batch_rank *)right)->index;
+    int order = key_order(&batch->ops[a], &batch->ops[b]);
+    if (order != 0)
+        return order;
+    return a < b ? -1 : a > b;
+}
+
+static void sort_equal_ranks(struct store_batch *batch)
+{
+    struct store_batch_rank *ranks = batch->ranks;
+    for (size_t begin = 0, end; begin < batch->count; begin = end) {
+        bool sorted = true; /* rows by position come in order already */
+        for (end = begin + 1; end < batch->count && ranks[end].rank == ranks[begin].rank; end++)
+            sorted = sorted && rank_order(&ranks[end - 1], &ranks[end], batch) < 0;
+        if (!sorted)
+            qsort_r(ranks + begin, end - begin, sizeof *ranks, rank_order, batch);
+    }
+}
+
+enum svm_err store_batch_sort(struct store_batch *batch, const struct svm_kv_op **ops_out,
+                              size_t *count_out)
+{
+    if (batch->no_memory)
+        return SVM_E_NO_MEMORY;
+    *ops_out = batch->sorted;
+    *count_out = 0;
+    if (batch->count == 0)
+        return SVM_OK;
+
+    radix_sort(batch);
+    sort_equal_ranks(batch);
+    size_t count = 0;
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct svm_kv_op *op = &batch->ops[batch->ranks[i].index];
+        if (count > 0 && key_order(&batch->sorted[count - 1], op) == 0)
+            count--;
+        batch->sorted[count++] = *op;
+    }
+    *count_out = count;
+    return SVM_OK;
+}

@@ -1,0 +1,400 @@
+/* store_kv_rocks: RocksDB 7.8.3 behind svm_kv_ops. Nothing else in the house includes its header.
+ *
+ * Options and why (HISTORY.md of RocksDB; versions name the release that fixed it):
+ *   recycle_log_file_num = 0       point-in-time recovery of recycled WAL files was broken (9.1)
+ *   wal_bytes_per_sync = 0         may leave holes in a WAL that counts as synced
+ *   manual_wal_flush = 0           saves nothing with one put per group, and could part families (9.7)
+ *   wal_compression = none         several defects of WAL tracking (7.4 .. 9.3)
+ *   max_bgerror_resume_count = 0   a background error is final: nothing resumes by itself, the store stops
+ *   max_background_jobs = 2        two cores; and below 8, where a failed flush was retried out of order (7.9)
+ *   paranoid_checks = 1            a damaged file is an error, not a shorter answer
+ *   WAL recovery: point in time    stops at the first damaged record; whether that loss is legal, the hash chain decides
+ *   one column family              several with the WAL off lose data (8.1)
+ *   no pipelined, no unordered     the latter breaks snapshots
+ * A checkpoint is preceded by a flush, because a hard-linked WAL may be unsynced (9.4). */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rocksdb/c.h>
+
+#include "base/assert.h"
+#include "store/store.h"
+
+enum {
+    MIB = 1 << 20,
+    LOG_BUFFER_BYTES = 64 * MIB,
+    STATE_BUFFER_BYTES = 64 * MIB,
+    LOG_CACHE_BYTES = 8 * MIB,
+    STATE_CACHE_BYTES = 64 * MIB,
+    BUFFERS_MAX = 4,
+    OPEN_FILES_MAX = 512,
+    RECOVERY_POINT_IN_TIME = 2,
+    INFO_LEVEL_WARN = 2,
+    FAILURE_TEXT_BYTES = 200
+};
+
+struct rocks {
+    rocksdb_t *db;
+    rocksdb_options_t *options;
+    rocksdb_writeoptions_t *write_plain, *write_sync;
+    rocksdb_readoptions_t *read_point, *read_scan;
+    rocksdb_flushoptions_t *flush;
+    pthread_mutex_t
+        batch_lock; /* writes come from one thread, range deletions perhaps from another */
+    rocksdb_writebatch_t *batch; /* reused: it keeps its memory */
+    pthread_mutex_t failure_lock;
+    bool failed;
+    char failure[FAILURE_TEXT_BYTES];
+};
+
+struct svm_kv_iter {
+    struct rocks *rocks;
+    rocksdb_iterator_t *it;
+};
+
+/* rocks_check: TEXT is the error of a call (freed) or NULL. */
+static enum svm_err rocks_check(struct rocks *rocks, char *text)
+{
+    if (text == NULL)
+        return SVM_OK;
+    pthread_mutex_lock(&rocks->failure_lock);
+    if (!rocks->failed)
+        snprintf(rocks->failure, sizeof rocks->failure, "%s", text);
+    rocks->failed = true;
+    pthread_mutex_unlock(&rocks->failure_lock);
+    rocksdb_free(text);
+    return SVM_E_IO;
+}
+
+/* rocks_background: errors of flushes and compactions that no call has reported yet. */
+static enum svm_err rocks_background(struct rocks *rocks)
+{
+    uint64_t errors = 0;
+    if (rocksdb_property_int(rocks->db, "rocksdb.background-errors", &errors) != 0 || errors == 0)
+        return SVM_OK;
+    char *text =
+        strdup("a flush or compaction in the background failed; see the database's LOG file");
+    return text == NULL ? SVM_E_IO : rocks_check(rocks, text);
+}
+
+/* ---- svm_kv_ops -------------------------------------------------------------------------------------------- */
+
+static enum svm_err rocks_write(void *self, const struct svm_kv_op *ops, size_t count, bool sync)
+{
+    struct rocks *rocks = self;
+    char *text = NULL;
+    pthread_mutex_lock(&rocks->batch_lock);
+    rocksdb_writebatch_clear(rocks->batch);
+    for (size_t i = 0; i < count; i++) {
+        const char *key = (const char *)ops[i].key.ptr;
+        if (ops[i].del)
+            rocksdb_writebatch_delete(rocks->batch, key, ops[i].key.len);
+        else
+            rocksdb_writebatch_put(rocks->batch, key, ops[i].key.len,
+                                   (const char *)ops[i].value.ptr, ops[i].value.len);
+    }
+    rocksdb_write(rocks->db, sync ? rocks->write_sync : rocks->write_plain, rocks->batch, &text);
+    pthread_mutex_unlock(&rocks->batch_lock);
+    return rocks_check(rocks, text);
+}
+
+static enum svm_err rocks_sync(void *self)
+{
+    struct rocks *rocks = self;
+    char *text = NULL;
+    rocksdb_flush_wal(rocks->db, 1, &text);
+    return rocks_check(rocks, text);
+}
+
+static enum svm_err rocks_flush(void *self)
+{
+    struct rocks *rocks = self;
+    char *text = NULL;
+    rocksdb_flush(rocks->db, rocks->flush, &text);
+    enum svm_err err = rocks_check(rocks, text);
+    return err == SVM_OK ? rocks_background(rocks) : err;
+}
+
+static enum svm_err rocks_del_range(void *self, struct svm_bytes from, struct svm_bytes to)
+{
+    struct rocks *rocks = self;
+    char *text = NULL;
+    const char *begin = (const char *)from.ptr, *end = (const char *)to.ptr;
+    pthread_mutex_lock(&rocks->batch_lock);
+    rocksdb_writebatch_clear(rocks->batch);
+    rocksdb_writebatch_delete_range(rocks->batch, begin, from.len, end, to.len);
+    rocksdb_write(rocks->db, rocks->write_plain, rocks->batch, &text);
+    pthread_mutex_unlock(&rocks->batch_lock);
+    return rocks_check(rocks, text);
+}
+
+static enum svm_err rocks_get(void *self, struct svm_bytes key, uint8_t **value_out,
+                              size_t *len_out)
+{
+    struct rocks *rocks = self;
+    char *text = NULL;
+    rocksdb_pinnableslice_t *slice =
+        rocksdb_get_pinned(rocks->db, rocks->read_point, (const char *)key.ptr, key.len, &text);
+    enum svm_err err = rocks_check(rocks, text);
+    if (err != SVM_OK)
+        return err;
+    if (slice == NULL)
+        return SVM_E_NOT_FOUND;
+
+    size_t len;
+    const char *bytes = rocksdb_pinnableslice_value(slice, &len);
+    uint8_t *value = malloc(len + 1);
+    if (value == NULL) {
+        err = SVM_E_NO_MEMORY;
+    } else {
+        memcpy(value, bytes, len);
+        *value_out = value;
+        *len_out = len;
+    }
+    rocksdb_pinnableslice_destroy(slice);
+    return err;
+}
+
+static struct svm_kv_iter *rocks_iter_open(void *self)
+{
+    struct rocks *rocks = self;
+    struct svm_kv_iter *iter = malloc(sizeof *iter);
+    if (iter == NULL)
+        return NULL;
+    iter->rocks = rocks;
+    iter->it = rocksdb_create_iterator(rocks->db, rocks->read_scan);
+    return iter;
+}
+
+static void rocks_iter_seek(struct svm_kv_iter *iter, struct svm_bytes key)
+{
+    rocksdb_iter_seek(iter->it, (const char *)key.ptr, key.len);
+}
+
+static void rocks_iter_seek_last(struct svm_kv_iter *iter)
+{
+    rocksdb_iter_seek_to_last(iter->it);
+}
+
+static bool rocks_iter_valid(struct svm_kv_iter *iter, struct svm_bytes *key_out,
+                             struct svm_bytes *value_out)
+{
+    if (!rocksdb_iter_valid(iter->it))
+        return false;
+    key_out->ptr = (const uint8_t *)rocksdb_iter_key(iter->it, &key_out->len);
+    value_out->ptr = (const uint8_t *)rocksdb_iter_value(iter->it, &value_out->len);
+    return true;
+}
+
+static void rocks_iter_next(struct svm_kv_iter *iter)
+{
+    rocksdb_iter_next(iter->it);
+}
+
+static enum svm_err rocks_iter_close(struct svm_kv_iter *iter)
+{
+    char *text = NULL;
+    rocksdb_iter_get_error(iter->it, &text);
+    enum svm_err err = rocks_check(iter->rocks, text);
+    rocksdb_iter_destroy(iter->it);
+    free(iter);
+    return err;
+}
+
+static enum svm_err rocks_checkpoint(void *self, const char *dir)
+{
+    struct rocks *rocks = self;
+    char *text = NULL;
+    enum svm_err err = rocks_flush(rocks);
+    if (err != SVM_OK)
+        return err;
+    rocksdb_checkpoint_t *checkpoint = rocksdb_checkpoint_object_create(rocks->db, &text);
+    err = rocks_check(rocks, text);
+    if (err != SVM_OK)
+        return err;
+    text = NULL;
+    rocksdb_checkpoint_create(checkpoint, dir, 0, &text);
+    rocksdb_checkpoint_object_destroy(checkpoint);
+    return rocks_check(rocks, text);
+}
+
+static enum svm_err rocks_compact(void *self)
+{
+    struct rocks *rocks = self;
+    rocksdb_compact_range(rocks->db, NULL, 0, NULL, 0);
+    return rocks_background(rocks);
+}
+
+static const char *rocks_failure(void *self)
+{
+    struct rocks *rocks = self;
+    pthread_mutex_lock(&rocks->failure_lock);
+    bool failed = rocks->failed; /* the text does not change any more */
+    pthread_mutex_unlock(&rocks->failure_lock);
+    return failed ? rocks->failure : NULL;
+}
+
+static void rocks_close(void *self)
+{
+    struct rocks *rocks = self;
+    if (rocks->db != NULL)
+        rocksdb_close(rocks->db);
+    if (rocks->batch != NULL)
+        rocksdb_writebatch_destroy(rocks->batch);
+    if (rocks->flush != NULL)
+        rocksdb_flushoptions_destroy(rocks->flush);
+    if (rocks->read_point != NULL)
+        rocksdb_readoptions_destroy(rocks->read_point);
+    if (rocks->read_scan != NULL)
+        rocksdb_readoptions_destroy(rocks->read_scan);
+    if (rocks->write_plain != NULL)
+        rocksdb_writeoptions_destroy(rocks->write_plain);
+    if (rocks->write_sync != NULL)
+        rocksdb_writeoptions_destroy(rocks->write_sync);
+    if (rocks->options != NULL)
+        rocksdb_options_destroy(rocks->options);
+    pthread_mutex_destroy(&rocks->batch_lock);
+    pthread_mutex_destroy(&rocks->failure_lock);
+    free(rocks);
+}
+
+/* ---- options ----------------------------------------------------------------------------------------------- */
+
+static void options_common(rocksdb_options_t *options)
+{
+    rocksdb_options_set_create_if_missing(options, 1);
+    rocksdb_options_set_paranoid_checks(options, 1);
+    rocksdb_options_set_max_background_jobs(options, 2);
+    rocksdb_options_set_max_open_files(options, OPEN_FILES_MAX);
+    rocksdb_options_set_recycle_log_file_num(options, 0);
+    rocksdb_options_set_wal_bytes_per_sync(options, 0);
+    rocksdb_options_set_manual_wal_flush(options, 0);
+    rocksdb_options_set_wal_compression(options, rocksdb_no_compression);
+    rocksdb_options_set_wal_recovery_mode(options, RECOVERY_POINT_IN_TIME);
+    rocksdb_options_set_allow_concurrent_memtable_write(options, 0); /* one writer */
+    rocksdb_options_set_use_fsync(options, 0);
+    rocksdb_options_set_bytes_per_sync(options, MIB); /* of table files: spreads the write-back */
+    rocksdb_options_set_stats_dump_period_sec(options, 0);
+    rocksdb_options_set_skip_stats_update_on_db_open(options, 1);
+    rocksdb_options_set_info_log_level(options, INFO_LEVEL_WARN);
+    rocksdb_options_set_max_log_file_size(options, 4 * MIB);
+    rocksdb_options_set_keep_log_file_num(options, 2);
+    rocksdb_options_set_max_write_buffer_number(options, BUFFERS_MAX);
+}
+
+/* The log: big values in key order, read back soon, trimmed from the front. What was trimmed before its memtable is flushed is
+ * never written to a table; L0 may grow, because the committer must not be throttled by a compaction. */
+static void options_log(rocksdb_options_t *options, rocksdb_block_based_table_options_t *table)
+{
+    rocksdb_cache_t *cache = rocksdb_cache_create_lru(LOG_CACHE_BYTES);
+    rocksdb_block_based_options_set_block_cache(table, cache);
+    rocksdb_cache_destroy(cache); /* the options hold it */
+    rocksdb_options_set_compression(options, rocksdb_no_compression);
+    rocksdb_options_set_write_buffer_size(options, LOG_BUFFER_BYTES);
+    rocksdb_options_set_target_file_size_base(options, 64 * MIB);
+    rocksdb_options_set_max_bytes_for_level_base(options, 512 * MIB);
+    rocksdb_options_set_level0_slowdown_writes_trigger(options, 64);
+    rocksdb_options_set_level0_stop_writes_trigger(options, 128);
+}
+
+static void options_state(rocksdb_options_t *options, rocksdb_block_based_table_options_t *table)
+{
+    rocksdb_cache_t *cache = rocksdb_cache_create_lru(STATE_CACHE_BYTES);
+    rocksdb_block_based_options_set_block_cache(table, cache);
+    rocksdb_cache_destroy(cache);
+    rocksdb_block_based_options_set_filter_policy(table,
+                                                  rocksdb_filterpolicy_create_bloom_full(10));
+    rocksdb_block_based_options_set_whole_key_filtering(table, 1);
+    rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 1);
+    rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(table, 1);
+    rocksdb_options_set_compression(options, rocksdb_lz4_compression);
+    rocksdb_options_set_write_buffer_size(options, STATE_BUFFER_BYTES);
+    rocksdb_options_set_target_file_size_base(options, 64 * MIB);
+    rocksdb_options_set_max_bytes_for_level_base(options, 256 * MIB);
+}
+
+/* options_make: what the C API has no setter for goes through the text form. NULL with REASON on failure. */
+static rocksdb_options_t *options_make(bool is_log, char reason[120])
+{
+    rocksdb_options_t *base = rocksdb_options_create();
+    rocksdb_options_t *options = rocksdb_options_create();
+    rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
+    char *text = NULL;
+
+    options_common(base);
+    if (is_log)
+        options_log(base, table);
+    else
+        options_state(base, table);
+    rocksdb_options_set_block_based_table_factory(base, table);
+    rocksdb_block_based_options_destroy(table);
+
+    rocksdb_get_options_from_string(base, "max_bgerror_resume_count=0", options, &text);
+    rocksdb_options_destroy(base);
+    if (text != NULL) {
+        snprintf(reason, 120, "options of the database: %s", text);
+        rocksdb_free(text);
+        rocksdb_options_destroy(options);
+        return NULL;
+    }
+    return options;
+}
+
+enum svm_err store_kv_rocks_open(struct svm_kv_ops *ops_out, const char *dir, bool is_log,
+                                 char reason[120])
+{
+    struct rocks *rocks = calloc(1, sizeof *rocks);
+    if (rocks == NULL) {
+        snprintf(reason, 120, "out of memory");
+        return SVM_E_NO_MEMORY;
+    }
+    pthread_mutex_init(&rocks->batch_lock, NULL);
+    pthread_mutex_init(&rocks->failure_lock, NULL);
+    rocks->options = options_make(is_log, reason);
+    if (rocks->options == NULL) {
+        rocks_close(rocks);
+        return SVM_E_IO;
+    }
+    rocks->write_plain = rocksdb_writeoptions_create();
+    rocks->write_sync = rocksdb_writeoptions_create();
+    rocksdb_writeoptions_disable_WAL(rocks->write_plain, is_log ? 0 : 1);
+    rocksdb_writeoptions_disable_WAL(rocks->write_sync, is_log ? 0 : 1);
+    rocksdb_writeoptions_set_sync(rocks->write_sync, is_log ? 1 : 0);
+    rocks->read_point = rocksdb_readoptions_create();
+    rocks->read_scan = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_fill_cache(rocks->read_scan, 0);
+    rocks->flush = rocksdb_flushoptions_create();
+    rocksdb_flushoptions_set_wait(rocks->flush, 1);
+    rocks->batch = rocksdb_writebatch_create();
+
+    char *text = NULL;
+    rocks->db = rocksdb_open(rocks->options, dir, &text);
+    if (text != NULL) {
+        bool damaged = strncmp(text, "Corruption", 10) == 0;
+        snprintf(reason, 120, "%s: %s", is_log ? "log" : "state", text);
+        rocksdb_free(text);
+        rocks_close(rocks);
+        return damaged ? SVM_E_CORRUPT : SVM_E_IO;
+    }
+    *ops_out = (struct svm_kv_ops){
+        .self = rocks,
+        .write = rocks_write,
+        .sync = rocks_sync,
+        .flush = rocks_flush,
+        .del_range = rocks_del_range,
+        .get = rocks_get,
+        .iter_open = rocks_iter_open,
+        .iter_seek = rocks_iter_seek,
+        .iter_seek_last = rocks_iter_seek_last,
+        .iter_valid = rocks_iter_valid,
+        .iter_next = rocks_iter_next,
+        .iter_close = rocks_iter_close,
+        .checkpoint = rocks_checkpoint,
+        .compact = rocks_compact,
+        .close = rocks_close,
+        .failure = rocks_failure,
+    };
+    return SVM_OK;
+}

@@ -1,0 +1,342 @@
+/* The materialiser: whole groups of the log become rows of `state`, one sorted batch with its meta row. Recovery runs the
+ * very same function. Rows of objects are the bytes that stand in the frames. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/fault.h"
+#include "store/group.h"
+#include "store/parts.h"
+#include "store/rows.h"
+
+static enum svm_err put_row(struct store_batch *batch, uint8_t kind, const void *a, size_t a_len,
+                            const void *b, size_t b_len, struct svm_bytes value)
+{
+    uint8_t *key = store_batch_alloc(batch, 1 + a_len + b_len);
+    if (key == NULL)
+        return SVM_E_NO_MEMORY;
+    size_t len = row_key_encode(key, kind, a, a_len, b, b_len);
+    store_batch_put(batch, (struct svm_bytes){key, len}, value);
+    return SVM_OK;
+}
+
+static enum svm_err put_owned(struct store_batch *batch, const struct svm_address *owner,
+                              const struct svm_id *id, bool del)
+{
+    uint8_t *key = store_batch_alloc(batch, 1 + 32 + 32);
+    if (key == NULL)
+        return SVM_E_NO_MEMORY;
+    struct svm_bytes bytes = {key, row_key_encode(key, ROW_OWNED, owner->b, 32, id->b, 32)};
+    if (del)
+        store_batch_del(batch, bytes);
+    else
+        store_batch_put(batch, bytes, (struct svm_bytes){key, 0});
+    return SVM_OK;
+}
+
+/* put_index: the owner index and the totals follow from what the object was and what it is. */
+static enum svm_err put_index(struct store_batch *batch, struct store_meta *meta,
+                              const struct svm_id *id, const struct model_prior *prior,
+                              const struct model_object *now)
+{
+    bool was_owned = prior->kind == MODEL_PRIOR_OWNED;
+    bool is_owned = !now->deleted && now->kind == SVM_KIND_OWNED;
+    bool same = was_owned && is_owned && memcmp(prior->owner.b, now->party.b, 32) == 0;
+
+    if (prior->kind != MODEL_PRIOR_NONE) {
+        SVM_ASSERT(meta->objects[prior->kind - MODEL_PRIOR_OWNED] > 0);
+        meta->objects[prior->kind - MODEL_PRIOR_OWNED]--;
+    }
+    if (!now->deleted) {
+        SVM_ASSERT(now->kind < 3);
+        meta->objects[now->kind]++;
+    }
+    if (same)
+        return SVM_OK;
+    enum svm_err err = SVM_OK;
+    if (was_owned)
+        err = put_owned(batch, &prior->owner, id, true);
+    if (err == SVM_OK && is_owned)
+        err = put_owned(batch, &now->party, id, false);
+    return err;
+}
+
+/* put_object: one version: newest row, history, index. ROW is the encoded form of NOW. */
+static enum svm_err put_object(struct store_batch *batch, struct store_meta *meta,
+                               const struct svm_id *id, const struct model_prior *prior,
+                               const struct model_object *now, struct svm_bytes row, uint64_t seq,
+                               bool history)
+{
+    uint8_t *value = store_batch_alloc(batch, ROW_SEQ_BYTES + row.len);
+    if (value == NULL)
+        return SVM_E_NO_MEMORY;
+    bytes_put_u64le(value, seq);
+    memcpy(value + ROW_SEQ_BYTES, row.ptr, row.len);
+    struct svm_bytes bytes = {value, ROW_SEQ_BYTES + row.len};
+
+    enum svm_err err = put_row(batch, ROW_OBJECT, id->b, 32, NULL, 0, bytes);
+    if (err == SVM_OK && history) {
+        uint8_t version[8];
+        row_version_put(version, now->version);
+        err = put_row(batch, ROW_HISTORY, id->b, 32, version, sizeof version, bytes);
+    }
+    return err == SVM_OK ? put_index(batch, meta, id, prior, now) : err;
+}
+
+static enum svm_err put_receipt(struct store_batch *batch, const struct model_effects *tx)
+{
+    struct svm_receipt *receipt = model_receipt_of(tx);
+    if (receipt == NULL)
+        return SVM_E_NO_MEMORY;
+    size_t size = model_receipt_size(receipt);
+    uint8_t *value = store_batch_alloc(batch, size);
+    if (value != NULL) {
+        uint8_t *end = model_receipt_encode(value, receipt);
+        SVM_ASSERT(end == value + size);
+    }
+    free(receipt); /* one malloc, says model.h */
+    if (value == NULL)
+        return SVM_E_NO_MEMORY;
+
+    uint8_t seq[8];
+    uint8_t *order = store_batch_alloc(batch, ROW_ORDER_BYTES);
+    if (order == NULL)
+        return SVM_E_NO_MEMORY;
+    bytes_put_u64be(seq, tx->seq);
+    memcpy(order, tx->digest.b, 32);
+    bytes_put_u64le(order + 32, tx->node_ms);
+    enum svm_err err =
+        put_row(batch, ROW_RECEIPT, tx->digest.b, 32, NULL, 0, (struct svm_bytes){value, size});
+    if (err == SVM_OK)
+        err = put_row(batch, ROW_ORDER, seq, sizeof seq, NULL, 0,
+                      (struct svm_bytes){order, ROW_ORDER_BYTES});
+    return err;
+}
+
+static enum svm_err apply_tx(struct store *store, struct store_meta *meta,
+                             const struct model_effects *tx, bool history)
+{
+    enum svm_err err = put_receipt(&store->batch, tx);
+    for (size_t i = 0; err == SVM_OK && i < tx->write_count; i++) {
+        const struct model_write *write = &tx->writes[i];
+        size_t size = model_row_object_size(write->row);
+        if (size == 0 || size > model_object_size(SVM_TYPE_BYTES_MAX, SVM_DATA_BYTES_MAX))
+            return SVM_E_CORRUPT;
+        err = model_row_decode(store->object, write->row);
+        if (err == SVM_OK)
+            err = put_object(&store->batch, meta, &write->id, &write->prior, store->object,
+                             write->row, tx->seq, history);
+    }
+    meta->transfers += tx->transfers;
+    return err;
+}
+
+static enum svm_err apply_cells(struct store *store, const struct model_cell_effects *cells)
+{
+    for (size_t i = 0; i < cells->write_count; i++) {
+        const struct model_cell_write *write = &cells->writes[i];
+        size_t size = ROW_CELL_HEAD_BYTES + write->value.len;
+        uint8_t *value = store_batch_alloc(&store->batch, size);
+        if (value == NULL)
+            return SVM_E_NO_MEMORY;
+        bytes_put_u64le(value, cells->seq);
+        bytes_put_u64le(value + 8, write->version);
+        value[16] = write->deleted;
+        if (write->value.len > 0)
+            memcpy(value + ROW_CELL_HEAD_BYTES, write->value.ptr, write->value.len);
+        enum svm_err err = put_row(&store->batch, ROW_CELL, write->key.ptr, write->key.len, NULL, 0,
+                                   (struct svm_bytes){value, size});
+        if (err != SVM_OK)
+            return err;
+    }
+    return SVM_OK;
+}
+
+static enum svm_err apply_group(struct store *store, struct store_meta *meta,
+                                const struct store_group *group, bool history)
+{
+    struct svm_bytes rest = group->frames;
+    for (uint64_t seq = group->first; seq <= group->last; seq++) {
+        enum svm_err err = model_frame_decode(store->frame, &rest);
+        if (err != SVM_OK)
+            return err;
+        if (store->frame->seq != seq)
+            return SVM_E_CORRUPT;
+        switch (store->frame->kind) {
+        case MODEL_FRAME_TX:
+            err = apply_tx(store, meta, &store->frame->tx, history);
+            break;
+        case MODEL_FRAME_CELLS:
+            err = apply_cells(store, &store->frame->cells);
+            break;
+        case MODEL_FRAME_VOID:
+            break;
+        }
+        if (err != SVM_OK)
+            return err;
+    }
+    if (rest.len != 0)
+        return SVM_E_CORRUPT;
+    meta->seq = group->last;
+    meta->hash = group->hash;
+    if (group->node_ms > meta->node_ms)
+        meta->node_ms = group->node_ms;
+    return SVM_OK;
+}
+
+/* collect: groups from the log into the batch; META moves along. */
+static enum svm_err collect(struct store *store, struct store_meta *meta, uint64_t upto,
+                            size_t bytes_max, bool verify, uint64_t *did_out, size_t *bytes_out)
+{
+    const struct svm_kv_ops *kv = &store->log_kv;
+    bool history = atomic_load_explicit(&store->history_versions, memory_order_relaxed) > 0;
+    struct svm_kv_iter *iter = kv->iter_open(kv->self);
+    if (iter == NULL)
+        return SVM_E_NO_MEMORY;
+
+    uint8_t from[STORE_LOG_KEY_BYTES];
+    bytes_put_u64be(from, meta->seq + 1);
+    kv->iter_seek(iter, (struct svm_bytes){from, sizeof from});
+    enum svm_err err = SVM_OK;
+    struct svm_bytes key, value;
+    while (err == SVM_OK && meta->seq < upto && *bytes_out < bytes_max &&
+           kv->iter_valid(iter, &key, &value)) {
+        struct store_group group;
+        bool good = store_group_parse(&group, key, value) && group.first == meta->seq + 1 &&
+                    group.last <= upto && memcmp(group.prev.b, meta->hash.b, 32) == 0 &&
+                    (!verify || store_group_frames_intact(&group));
+        err = good ? apply_group(store, meta, &group, history) : SVM_E_CORRUPT;
+        *bytes_out += value.len;
+        ++*did_out;
+        kv->iter_next(iter);
+    }
+    enum svm_err closed = kv->iter_close(iter);
+    if (closed != SVM_OK)
+        return closed;
+    /* A log that ends before what was synced has lost something. */
+    if (err == SVM_OK && meta->seq < upto && *bytes_out < bytes_max)
+        err = SVM_E_CORRUPT;
+    return err;
+}
+
+static enum svm_err batch_write(struct store *store, const struct store_meta *meta)
+{
+    static const uint8_t key = ROW_META;
+    uint8_t row[STORE_META_BYTES];
+    store_meta_encode(row, meta);
+    store_batch_put(&store->batch, (struct svm_bytes){&key, 1},
+                    (struct svm_bytes){row, sizeof row});
+    const struct svm_kv_op *ops;
+    size_t count;
+    enum svm_err err = store_batch_sort(&store->batch, &ops, &count);
+    if (err != SVM_OK)
+        return err;
+    FAULT_POINT("store.materialise.before_write");
+    err = store->state_kv.write(store->state_kv.self, ops, count, false);
+    FAULT_POINT("store.materialise.after_write");
+    if (err != SVM_OK)
+        return store_fail(store, SVM_E_IO, "the state cannot be written", &store->state_kv);
+    atomic_fetch_add_explicit(&store->counts.rows, count, memory_order_relaxed);
+    return SVM_OK;
+}
+
+enum svm_err store_materialise_upto(struct store *store, uint64_t upto, size_t bytes_max,
+                                    bool verify, uint64_t *did_out)
+{
+    struct store_meta meta = store->meta;
+    uint64_t did = 0;
+    size_t bytes = 0;
+    *did_out = 0;
+    if (meta.seq >= upto)
+        return SVM_OK;
+
+    store_batch_clear(&store->batch);
+    enum svm_err err = collect(store, &meta, upto, bytes_max, verify, &did, &bytes);
+    if (err == SVM_OK)
+        err = batch_write(store, &meta);
+    store_batch_clear(&store->batch);
+    if (err == SVM_E_CORRUPT)
+        return store_fail(store, err, "the log is damaged", &store->log_kv);
+    if (err == SVM_E_IO)
+        return store_fail(store, err, "the log cannot be read", &store->log_kv);
+    if (err != SVM_OK)
+        return err; /* no memory: nothing was written, another time perhaps */
+
+    SVM_ASSERT(meta.seq > store->meta.seq);
+    store->meta = meta;
+    atomic_fetch_sub_explicit(&store->dirty_bytes, bytes, memory_order_relaxed);
+    atomic_store_explicit(&store->materialised, meta.seq, memory_order_release);
+    *did_out = did;
+    return SVM_OK;
+}
+
+enum svm_err store_materialise(struct store *store, size_t bytes_max, uint64_t *did_out)
+{
+    *did_out = 0;
+    if (store->mode == STORE_MEMORY)
+        return SVM_OK;
+    if (store_has_failed(store))
+        return SVM_E_IO;
+    SVM_ASSERT(bytes_max > 0);
+    if (store_synced(store) == store->meta.seq) {
+        enum svm_err err = store->mode == STORE_SYNC ? SVM_OK : store_log_sync(store);
+        if (err != SVM_OK)
+            return err;
+    }
+    return store_materialise_upto(store, store_synced(store), bytes_max, false, did_out);
+}
+
+uint64_t store_materialised(const struct store *store)
+{
+    return atomic_load_explicit(&store->materialised, memory_order_acquire);
+}
+
+/* ---- genesis ----------------------------------------------------------------------------------------------- */
+
+static enum svm_err put_genesis(struct store *store, struct store_meta *meta,
+                                const struct model_genesis *genesis)
+{
+    static const struct model_prior nothing = {.kind = MODEL_PRIOR_NONE};
+    bool history = atomic_load_explicit(&store->history_versions, memory_order_relaxed) > 0;
+    for (size_t i = 0; i < genesis->object_count; i++) {
+        const struct model_genesis_object *object = &genesis->objects[i];
+        size_t size = model_row_size(object->object);
+        uint8_t *row = store_batch_alloc(&store->batch, size);
+        if (row == NULL)
+            return SVM_E_NO_MEMORY;
+        uint8_t *end = model_row_encode(row, object->object);
+        SVM_ASSERT(end == row + size);
+        enum svm_err err = put_object(&store->batch, meta, &object->id, &nothing, object->object,
+                                      (struct svm_bytes){row, size}, 0, history);
+        if (err != SVM_OK)
+            return err;
+    }
+    return SVM_OK;
+}
+
+enum svm_err store_state_create(struct store *store, const struct model_genesis *genesis)
+{
+    static const uint8_t lowest[1] = {0}, highest[1] = {0xff};
+    struct svm_kv_ops *kv = &store->state_kv;
+    struct store_meta meta = {
+        .genesis = genesis->digest, .hash = genesis->digest, .node_ms = genesis->time_ms};
+
+    /* An interrupted creation may have left rows of another genesis. */
+    enum svm_err err =
+        kv->del_range(kv->self, (struct svm_bytes){lowest, 1}, (struct svm_bytes){highest, 1});
+    if (err != SVM_OK)
+        return store_fail(store, err, "the state cannot be written", kv);
+    store_batch_clear(&store->batch);
+    err = put_genesis(store, &meta, genesis);
+    if (err == SVM_OK)
+        err = batch_write(store, &meta);
+    store_batch_clear(&store->batch);
+    if (err != SVM_OK)
+        return err;
+    FAULT_POINT("store.create.before_flush");
+    err = kv->flush(kv->self);
+    if (err != SVM_OK)
+        return store_fail(store, err, "the state cannot be flushed", kv);
+    store->meta = meta;
+    return SVM_OK;
+}
