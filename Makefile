@@ -61,7 +61,7 @@ CPPFLAGS_ALL := -Iinclude -Isrc -D_GNU_SOURCE= $(PKG_CFLAGS) $(CPPFLAGS)
 CFLAGS_ALL := -std=c17 -g -fno-omit-frame-pointer -fPIC -pthread $(OPT_$(BUILD)) $(WARN) $(CFLAGS)
 LDFLAGS_ALL := -pie -pthread $(SAN_$(BUILD)) -Wl,--as-needed -Wl,-z,relro,-z,now $(LDFLAGS)
 LIBS_ALL := $(PKG_LIBS) -lm
-TEST_CFLAGS := -Itests $(CHECK_CFLAGS) -Wno-gnu-zero-variadic-macro-arguments
+TEST_CFLAGS := -Itests $(CHECK_CFLAGS) $(if $(IS_CLANG),-Wno-gnu-zero-variadic-macro-arguments)
 
 # ---- rooms, lowest first ---------------------------------------------------------------------------------------------
 
@@ -133,7 +133,7 @@ define compile
 @mkdir -p $(@D)
 @echo "  CC    $< ($(KIND))"
 @t=$(tmp); $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(STRICT) $(1) -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $$t $< 2>$@.err$$$$; rc=$$?; \
-cat $@.err$$$$ >&2; test $$rc -ne 0 || test ! -s $@.err$$$$ || touch -d @1 $$t; rm -f $@.err$$$$; \
+cat $@.err$$$$ >&2; test $$rc -ne 0 || ! grep -q 'warning:' $@.err$$$$ || touch -d @1 $$t; rm -f $@.err$$$$; \
 test $$t = $@ || test $$rc -ne 0 || mv -f $$t $@; exit $$rc
 endef
 
