@@ -1,0 +1,151 @@
+/* Ed25519 against RFC 8032, Wycheproof and the corner cases on which implementations disagree: the set of signatures that
+ * we accept is part of the protocol. Vectors: tests/vectors/README.md. */
+#include <check.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "crypto/ed25519.h"
+
+/* unhex: TEXT into a new buffer. */
+static uint8_t *unhex(const char *text, size_t *len_out)
+{
+    const size_t len = strlen(text);
+    uint8_t *bytes = malloc(len / 2 + 1);
+    ck_assert(hex_decode(bytes, len / 2, len_out, text, len));
+    return bytes;
+}
+
+static bool verify_hex(const char *public_key, const char *signature, const char *message)
+{
+    size_t public_len, signature_len, message_len;
+    uint8_t *p = unhex(public_key, &public_len), *s = unhex(signature, &signature_len);
+    uint8_t *m = unhex(message, &message_len);
+    ck_assert_uint_eq(public_len, 32);
+    const bool good = signature_len == 64 && crypto_ed25519_verify(p, s, m, message_len);
+    free(p);
+    free(s);
+    free(m);
+    return good;
+}
+
+struct rfc8032 {
+    const char *seed, *public_key, *message, *signature;
+};
+
+/* RFC 8032, section 7.1: tests 1, 2, 3 and SHA(abc). */
+static const struct rfc8032 vectors[] = {
+    {"9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
+     "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a", "",
+     "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b"
+     "46bd25bf5f0595bbe24655141438e7a100b"},
+    {"4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb",
+     "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c", "72",
+     "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11"
+     "d8c387b2eaeb4302aeeb00d291612bb0c00"},
+    {"c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7",
+     "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025", "af82",
+     "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac18ff9b538d16f290ae67f760984dc"
+     "6594a7c15e9716ed28dc027beceea1ec40a"},
+    {"833fe62409237b9d62ec77587520911e9a759cec1d19755b7da901b96dca3d42",
+     "ec172b93ad5e563bf4932c70e1245034c35467ef2efd4d64ebf819683467e2bf",
+     "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3fee"
+     "bbd454d4423643ce80e2a9ac94fa54ca49f",
+     "dc2a4459e7369633a52b1bf277839a00201009a3efbf3ecb69bea2186c26b58909351fc9ac90b3ecfdfbc7c66431e"
+     "0303dca179c138ac17ad9bef1177331a704"},
+};
+
+START_TEST(rfc8032_vector)
+{
+    const struct rfc8032 *v = &vectors[_i];
+    uint8_t public_key[32], signature[64];
+    char text[129];
+    size_t len;
+    uint8_t *seed = unhex(v->seed, &len), *message = unhex(v->message, &len);
+    crypto_ed25519_public(public_key, seed);
+    hex_encode(text, public_key, 32);
+    ck_assert_str_eq(text, v->public_key);
+    crypto_ed25519_sign(signature, seed, message, len);
+    hex_encode(text, signature, 64);
+    ck_assert_str_eq(text, v->signature);
+    ck_assert(crypto_ed25519_verify(public_key, signature, message, len));
+    for (unsigned bit = 0; bit < 512; bit++) {
+        signature[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        ck_assert(!crypto_ed25519_verify(public_key, signature, message, len));
+        signature[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    free(seed);
+    free(message);
+}
+END_TEST
+
+static json_t *load(const char *path)
+{
+    json_error_t error;
+    json_t *root = json_load_file(path, 0, &error);
+    ck_assert_msg(root != NULL, "%s: %s", path, error.text);
+    return root;
+}
+
+static const char *string_of(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    ck_assert_ptr_nonnull(text);
+    return text;
+}
+
+START_TEST(wycheproof)
+{
+    json_t *root = load("tests/vectors/wycheproof_ed25519.json");
+    const json_t *group, *test;
+    size_t g, t, count = 0;
+    json_array_foreach(json_object_get(root, "testGroups"), g, group)
+    {
+        const char *public_key = string_of(json_object_get(group, "publicKey"), "pk");
+        json_array_foreach(json_object_get(group, "tests"), t, test)
+        {
+            const bool want = strcmp(string_of(test, "result"), "valid") == 0;
+            const bool got = verify_hex(public_key, string_of(test, "sig"), string_of(test, "msg"));
+            ck_assert_msg(got == want, "tcId %d",
+                          (int)json_integer_value(json_object_get(test, "tcId")));
+            count++;
+        }
+    }
+    ck_assert_int_eq((json_int_t)count, json_integer_value(json_object_get(root, "numberOfTests")));
+    json_decref(root);
+}
+END_TEST
+
+/* "Taming the many EdDSAs" (Chalkias, Garillot, Nikolaenko), table 5, row libsodium: of the twelve only 3 is accepted,
+ * where S and the keys are good and A and R have a component of small order that cancels. */
+START_TEST(disputed_signatures)
+{
+    json_t *root = load("tests/vectors/ed25519_speccheck_cases.json");
+    const json_t *test;
+    size_t i;
+    ck_assert_uint_eq(json_array_size(root), 12);
+    json_array_foreach(root, i, test)
+    {
+        const bool got = verify_hex(string_of(test, "pub_key"), string_of(test, "signature"),
+                                    string_of(test, "message"));
+        ck_assert_msg(got == (i == 3), "case %d: %d", (int)i, got);
+    }
+    json_decref(root);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("crypto_ed25519");
+    TCase *tcase = tcase_create("ed25519");
+    tcase_add_loop_test(tcase, rfc8032_vector, 0, sizeof vectors / sizeof vectors[0]);
+    tcase_add_test(tcase, wycheproof);
+    tcase_add_test(tcase, disputed_signatures);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
