@@ -95,8 +95,7 @@ static const char *const not_base64[] = {
     "Zg==Zg==",
     "Zm-v",
     "Zm_v",
-    "Zm\x80"
-    "9v",
+    "Zm\2009v",
     "Z=g=",
     "=Zg=",
     "Zg=a",
