@@ -190,12 +190,12 @@ $(BIN)/supervmd: $(APP_MAIN) $(call room_obj,app) $(call room_obj,gateway) $(LIB
 $(BIN)/supervm: $(CLI_MAIN) $(call room_obj,cli) $(LIB)
 	$(call link)
 
-# A unit test sees its room and those below; support files of tests/unit go by the same prefix (mvcc_fixture.c).
+# A unit test sees its room and those below, and the support files of tests/unit with its room's prefix (mvcc_fixture.c).
 # A name without a known room sees the whole library.
 test_room = $(or $(filter $(ROOMS),$(word 2,$(subst _, ,$(basename $(notdir $(1)))))),engine)
 define unit_rule
 $(patsubst tests/unit/%.c,$(OUT)/tests/%,$(1)): $(call obj,$(1)) \
-    $(call obj,$(foreach r,$(LADDER_$(call test_room,$(1))),$(filter tests/unit/$(r)_%.c,$(UNIT_SUPPORT)))) \
+    $(call obj,$(filter tests/unit/$(call test_room,$(1))_%.c,$(UNIT_SUPPORT))) \
     $(foreach r,$(LADDER_$(call test_room,$(1))),$(call room_lib,$(r))) $(if $(findstring /test_oracle_,$(1)),$(SHARED))
 	$$(call link,$(CHECK_LIBS))
 endef

@@ -1,0 +1,315 @@
+#include "engine/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Positions are finished in any order; `applied` is the end of the contiguous prefix. Behind it run, each in order of seq:
+ *
+ *     completed   the `executed` answers were given           whoever holds complete_lock (it is only ever tried)
+ *     committed   written to the log (nothing in memory mode) C
+ *     durable     the `durable` answers were given            C */
+
+uint64_t engine_durable(struct svm_engine *engine)
+{
+    return store_durable(engine->store);
+}
+
+/* ---- answers ---------------------------------------------------------------------------------------------------- */
+
+void answer_receipt(struct svm_engine *engine, svm_submit_fn *callback, void *arg,
+                    const struct svm_receipt *receipt, bool duplicate)
+{
+    uint64_t durable = engine_durable(engine);
+    callback(arg, &(struct svm_outcome){.err = SVM_OK,
+                                        .duplicate = duplicate,
+                                        .digest_known = true,
+                                        .durable = !engine->memory && receipt->seq <= durable,
+                                        .digest = receipt->digest,
+                                        .durable_seq = durable,
+                                        .receipt = receipt});
+}
+
+void answer_refusal(struct svm_engine *engine, svm_submit_fn *callback, void *arg,
+                    const struct svm_digest *digest, const struct svm_refusal *refusal)
+{
+    callback(arg, &(struct svm_outcome){.err = refusal->err,
+                                        .digest_known = refusal->err != SVM_E_TX_DECODE,
+                                        .digest = *digest,
+                                        .durable_seq = engine_durable(engine),
+                                        .refusal = refusal});
+}
+
+void answer_waiters(struct svm_engine *engine, struct engine_waiter *waiters,
+                    const struct svm_digest *digest, const struct svm_receipt *receipt,
+                    const struct svm_refusal *refusal)
+{
+    while (waiters) {
+        struct engine_waiter *waiter = waiters;
+        waiters = waiter->next;
+        if (receipt)
+            answer_receipt(engine, waiter->callback, waiter->arg, receipt, waiter->duplicate);
+        else
+            answer_refusal(engine, waiter->callback, waiter->arg, digest, refusal);
+        receipts_waiter_free(engine->receipts, waiter);
+    }
+}
+
+/* ---- executed --------------------------------------------------------------------------------------------------- */
+
+/* In memory mode whoever waits for durability waits for this. */
+static void answer_executed(struct svm_engine *engine, struct engine_job *job)
+{
+    enum svm_wait content = engine->memory ? SVM_WAIT_DURABLE : SVM_WAIT_EXECUTED;
+    const struct svm_receipt *receipt =
+        atomic_load_explicit(&job->entry->receipt, memory_order_acquire);
+    if (!job->answered && job->wait <= content) {
+        job->answered = true;
+        answer_receipt(engine, job->callback, job->arg, receipt, false);
+    }
+    struct engine_waiter *waiters = receipts_detach(engine->receipts, job->entry, content);
+    answer_waiters(engine, waiters, &job->digest, receipt, NULL);
+}
+
+void complete_executed(struct svm_engine *engine)
+{
+    bool any = false;
+    while (atomic_load(&engine->completed) < mvcc_applied(engine->mvcc)) {
+        if (pthread_mutex_trylock(&engine->complete_lock) != 0)
+            break; /* its holder looks again after it has let go */
+        uint64_t at = atomic_load_explicit(&engine->completed, memory_order_relaxed);
+        uint64_t to = mvcc_applied(engine->mvcc);
+        for (uint64_t seq = at + 1; seq <= to; seq++) {
+            struct engine_record *record = mvcc_seq_peek(engine->mvcc, seq);
+            if (record->kind == RECORD_JOB)
+                answer_executed(engine, (struct engine_job *)record);
+        }
+        atomic_store(&engine->completed, to);
+        pthread_mutex_unlock(&engine->complete_lock);
+        any = true;
+    }
+    if (any) {
+        park_wake(&engine->commit_park);
+        park_wake_all(&engine->applied_park);
+    }
+}
+
+/* ---- the committer ---------------------------------------------------------------------------------------------- */
+
+/* One group under way: the jobs whose frames are in it. */
+struct group {
+    uint64_t first, last, node_ms;
+    struct job_list jobs;
+};
+
+static bool group_write(struct svm_engine *engine, struct group *group)
+{
+    if (group->last < group->first)
+        return true;
+    if (store_group_commit(engine->store, group->first, group->last, group->node_ms) == SVM_OK)
+        return true;
+    engine_fail(engine, SVM_E_IO, store_failure(engine->store));
+    return false;
+}
+
+/* Nothing more is acknowledged: what became of JOB is not known until the node has recovered. */
+static void answer_failed(struct svm_engine *engine, struct engine_job *job)
+{
+    struct svm_refusal refusal;
+    refusal_because(&refusal, SVM_E_STORAGE_READ_ONLY,
+                    "the disk failed before this was durable; ask again after the node's restart");
+    if (!job->answered)
+        answer_refusal(engine, job->callback, job->arg, &job->digest, &refusal);
+    job->answered = true;
+    answer_waiters(engine, receipts_detach(engine->receipts, job->entry, SVM_WAIT_DURABLE),
+                   &job->digest, NULL, &refusal);
+}
+
+/* JOB is in the log: its receipt joins the line of finished ones, its credit goes back. Who waits for durability is answered when the line
+ * is walked. */
+static void job_logged(struct svm_engine *engine, struct engine_job *job, bool failed)
+{
+    struct receipt_entry *entry = job->entry;
+    if (failed) {
+        answer_failed(engine, job);
+    } else if (!job->answered) {
+        const struct svm_receipt *receipt = atomic_load(&entry->receipt);
+        SVM_ASSERT(job->wait == SVM_WAIT_DURABLE);
+        if (receipt->seq <= engine_durable(engine) || engine->hooks.bug == ENGINE_BUG_ACK_EARLY) {
+            hist_add(
+                &engine->counters.latency[job->path == SVM_PATH_FAST ? 0 : 1][SVM_STAGE_DURABLE],
+                (engine_now_ns(engine) - job->admitted_ns) / 1000);
+            answer_receipt(engine, job->callback, job->arg, receipt, false);
+        } else {
+            struct receipt_entry *locked = receipts_find(engine->receipts, &job->digest);
+            SVM_ASSERT(locked == entry);
+            const struct engine_waiter waiter = {
+                .callback = job->callback, .arg = job->arg, .wait = job->wait};
+            bool queued = receipts_wait(engine->receipts, entry, &waiter);
+            receipts_unlock(engine->receipts, entry);
+            if (!queued) {
+                struct svm_refusal refusal;
+                refusal_because(
+                    &refusal, SVM_E_OVERLOADED,
+                    "executed, but engine.waiters_max callers wait already; ask with tx_wait");
+                answer_refusal(engine, job->callback, job->arg, &job->digest, &refusal);
+            }
+        }
+        job->answered = true;
+    }
+    receipts_finished(engine->receipts, entry);
+    job_release(engine, job);
+}
+
+static void group_answer(struct svm_engine *engine, struct group *group, bool failed)
+{
+    atomic_store_explicit(&engine->committed, group->last, memory_order_release);
+    for (struct engine_job *job; (job = job_list_pop(&group->jobs));)
+        job_logged(engine, job, failed);
+    park_wake_all(&engine->durable_park);
+}
+
+/* Room for LEN frame bytes in the open group; writes the group out when it is full. */
+static uint8_t *group_room(struct svm_engine *engine, struct group *group, size_t len, bool *failed)
+{
+    uint8_t *out = store_group_reserve(engine->store, len);
+    if (out)
+        return out;
+    *failed |= !group_write(engine, group);
+    group_answer(engine, group, *failed);
+    group->first = group->last + 1;
+    return *failed ? NULL : store_group_reserve(engine->store, len);
+}
+
+static void tell_hook(struct svm_engine *engine, const struct engine_job *job)
+{
+    if (engine->hooks.committed)
+        engine->hooks.committed(engine->hooks.arg, atomic_load(&job->entry->receipt), &job->tx);
+}
+
+/* Takes position SEQ into GROUP. */
+static void group_add(struct svm_engine *engine, struct group *group, uint64_t seq, bool *failed)
+{
+    struct engine_record *record = mvcc_seq_take(engine->mvcc, seq);
+    if (!engine->memory && !*failed) {
+        size_t len = record->kind == RECORD_VOID ? model_void_size(seq) : record->frame_len;
+        uint8_t *out = group_room(engine, group, len, failed);
+        if (out && record->kind == RECORD_VOID)
+            model_void_encode(out, seq);
+        else if (out)
+            memcpy(out, record->frame, len);
+    }
+    group->last = seq;
+    if (record->kind != RECORD_VOID && record->node_ms > group->node_ms)
+        group->node_ms = record->node_ms;
+    if (record->kind == RECORD_JOB) {
+        tell_hook(engine, (struct engine_job *)record);
+        job_list_push(&group->jobs, (struct engine_job *)record);
+    } else if (record->kind == RECORD_CELLS) {
+        bool pushed = ring_try_push(engine->free_cells, record);
+        SVM_ASSERT(pushed);
+    }
+}
+
+/* Answers what waited for durability and lets go of receipts that need not stay in memory. */
+static void walk_durable(struct svm_engine *engine)
+{
+    uint64_t durable = engine->memory ? UINT64_MAX : engine_durable(engine);
+    for (struct receipt_entry *entry; (entry = receipts_next_durable(engine->receipts, durable));) {
+        if (engine->memory)
+            continue;
+        const struct svm_receipt *receipt = atomic_load(&entry->receipt);
+        struct engine_waiter *waiters = receipts_detach(engine->receipts, entry, SVM_WAIT_DURABLE);
+        answer_waiters(engine, waiters, &entry->digest, receipt, NULL);
+    }
+    receipts_evict(engine->receipts, engine->config.tx_dedupe_bytes,
+                   store_materialised(engine->store), engine->memory,
+                   atomic_load(&engine->node_ms));
+}
+
+/* Refusals that rest on what was not durable yet. */
+static void walk_parked(struct svm_engine *engine)
+{
+    for (struct engine_job *job; (job = ring_try_pop(engine->park_ring));)
+        job_list_push(&engine->parked, job);
+    struct job_list still = {0};
+    bool failed = atomic_load(&engine->fatal) != SVM_OK;
+    for (struct engine_job *job; (job = job_list_pop(&engine->parked));) {
+        if (!failed && job->refusal->seq > engine_durable(engine)) {
+            job_list_push(&still, job);
+            continue;
+        }
+        struct svm_refusal refusal = *job->refusal;
+        if (failed && refusal.seq > engine_durable(engine))
+            refusal_because(&refusal, SVM_E_STORAGE_READ_ONLY,
+                            "the disk failed; ask again after the node's restart");
+        job_refuse_now(engine, job, &refusal);
+    }
+    engine->parked = still;
+}
+
+/* INTERVAL: an fsync every durability_interval_ms while there is something to sync. */
+static void sync_by_interval(struct svm_engine *engine, bool now)
+{
+    if (engine->config.durability != SVM_INTERVAL ||
+        store_synced(engine->store) >= store_logged(engine->store))
+        return;
+    uint64_t now_ns = engine_now_ns(engine);
+    if (!now &&
+        now_ns - engine->last_sync_ns < (uint64_t)engine->config.durability_interval_ms * 1000000u)
+        return;
+    engine->last_sync_ns = now_ns;
+    if (store_log_sync(engine->store) != SVM_OK)
+        engine_fail(engine, SVM_E_IO, store_failure(engine->store));
+    park_wake_all(&engine->durable_park);
+}
+
+bool committer_step(struct svm_engine *engine)
+{
+    struct group group = {.first =
+                              atomic_load_explicit(&engine->committed, memory_order_relaxed) + 1};
+    group.last = group.first - 1;
+    atomic_fetch_add_explicit(&engine->committer_ticks, 1, memory_order_relaxed);
+    bool failed = atomic_load(&engine->fatal) != SVM_OK;
+    uint64_t to = atomic_load(&engine->completed);
+    bool busy = to >= group.first;
+    if (busy) {
+        for (uint64_t seq = group.first; seq <= to; seq++)
+            group_add(engine, &group, seq, &failed);
+        if (!failed)
+            failed = !group_write(engine, &group);
+        group_answer(engine, &group, failed);
+        if (store_dirty_bytes(engine->store) > (1u << 20))
+            park_wake(&engine->materialise_park);
+    }
+    sync_by_interval(engine, false);
+    walk_durable(engine);
+    walk_parked(engine);
+    return busy;
+}
+
+void committer_main(void *arg)
+{
+    enum { IDLE_US = 100000 };
+    struct svm_engine *engine = arg;
+    for (;;) {
+        if (committer_step(engine))
+            continue;
+        complete_executed(engine);
+        uint32_t ticket = park_prepare(&engine->commit_park);
+        bool work = atomic_load(&engine->completed) > atomic_load(&engine->committed) ||
+                    ring_depth(engine->park_ring) > 0;
+        if (work || atomic_load(&engine->stop_committer)) {
+            park_cancel(&engine->commit_park);
+            if (work)
+                continue;
+            break;
+        }
+        bool soon =
+            engine->parked.head || (engine->config.durability == SVM_INTERVAL &&
+                                    store_synced(engine->store) < store_logged(engine->store));
+        park_wait(&engine->commit_park, ticket, soon ? 1000 : IDLE_US);
+    }
+    sync_by_interval(engine, true);
+    walk_durable(engine);
+    walk_parked(engine);
+}

@@ -1,0 +1,442 @@
+/* engine/internal.h - what the files of the engine room share. The room's door is <svm/engine.h>.
+ *
+ *   submit.c    admission: credits, limits, which worker                              any thread
+ *   worker.c    one step of a worker: decode, dedupe, verify, route, run, retry       W
+ *   execute.c   one attempt: hold, claim, check, apply, seq, validate, publish        W
+ *   order.c     the solo order and the dependency scheduler                           W (under order_lock)
+ *   receipts.c  receipts by digest = the dedupe table, and who waits for them         any thread
+ *   commit.c    hand-over in order of seq, groups, durability, last answers           W (executed), C (durable)
+ *   maintain.c  floor, collection, materialiser, retention, disk and clock watch      G, S
+ *   owners.c    owner index of what is not materialised yet                           any thread
+ *   query.c     snapshots, objects, lists, scans                                      any thread
+ *   cells.c     interactive transactions                                              the embedder's threads
+ *   route.c     the routing decision; simulate and explain                            W, any thread
+ *   stats.c     counters and histograms                                               any thread
+ *   open.c      settings, threads, life
+ *
+ * Lock order (a thread takes them left to right and never waits while it holds a claim): order_lock; complete_lock;
+ * a receipt shard; an owner shard. */
+#ifndef ENGINE_INTERNAL_H
+#define ENGINE_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <svm/engine.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/hist.h"
+#include "base/park.h"
+#include "base/ring.h"
+#include "base/rng.h"
+#include "base/thread.h"
+#include "engine/hooks.h"
+#include "exec/exec.h"
+#include "model/model.h"
+#include "mvcc/mvcc.h"
+#include "store/store.h"
+
+enum {
+    ENGINE_BATCH = 64, /* jobs that a worker takes at once */
+    ENGINE_WORKERS_MAX = 64,
+    ENGINE_READERS = 32,    /* queries at once, beyond sessions */
+    ENGINE_JOB_BYTES = 512, /* transaction bytes kept inside a job */
+    ENGINE_JOB_INPUTS = 4,  /* inputs and operations kept inside a job */
+    ENGINE_JOB_OPS = 4,
+    ENGINE_FRAME_KEEP = 4096, /* a larger frame buffer is given back after use */
+    ENGINE_RETRY_MS = 5       /* advice when the node is at capacity */
+};
+
+/* ---- counters ----------------------------------------------------------------------------------------------- */
+
+/* One per worker, plus one for everybody else (atomic adds either way; a worker's own are never contended). */
+struct engine_counters {
+    _Atomic uint64_t submitted, duplicates, retries, conflicts, transfers, executed;
+    _Atomic uint64_t routed[3], completed[3], failed[3];
+    _Atomic uint64_t fallbacks[SVM_FALLBACK_COUNT];
+    _Atomic uint64_t refused[SVM_ERR_COUNT];
+    _Atomic uint64_t cell_started, cell_committed, cell_aborted, cell_conflicts, cell_retries;
+    _Atomic uint64_t snapshots_cancelled;
+    _Atomic int64_t objects[3];
+    struct hist latency[2][SVM_STAGE_COUNT];
+};
+static inline void count_add(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+/* ---- receipts ----------------------------------------------------------------------------------------------- */
+
+struct engine_waiter {
+    struct engine_waiter *next;
+    svm_submit_fn *callback;
+    void *arg;
+    enum svm_wait wait;
+    bool duplicate;
+};
+
+/* One digest: in flight while `receipt` is NULL, finished afterwards. Guarded by its shard's lock, but for `receipt`, which the executing
+ * worker stores before it publishes. */
+struct receipt_entry {
+    struct receipt_entry *next;      /* in the bucket */
+    struct receipt_entry *fifo_next; /* finished ones, in order of seq */
+    struct svm_digest digest;
+    _Atomic(struct svm_receipt *) receipt;
+    uint64_t expires_ms; /* 0: an exact input guards it */
+    struct engine_waiter *waiters;
+    bool dropped; /* refused: no longer in the bucket */
+};
+
+struct receipt_table;
+struct receipt_table *receipts_create(uint32_t waiters_max);
+void receipts_destroy(struct receipt_table *table);
+/* receipts_enter: insert DIGEST in flight.
+ *   FOUND   an entry exists. It is locked until receipts_unlock(ENTRY_OUT). */
+enum receipts_enter_result { RECEIPTS_ENTERED, RECEIPTS_FOUND, RECEIPTS_NO_MEMORY };
+enum receipts_enter_result receipts_enter(struct receipt_table *table,
+                                          const struct svm_digest *digest, uint64_t expires_ms,
+                                          struct receipt_entry **entry_out);
+/* receipts_find: locked entry of DIGEST or NULL (nothing locked). */
+struct receipt_entry *receipts_find(struct receipt_table *table, const struct svm_digest *digest);
+void receipts_unlock(struct receipt_table *table, struct receipt_entry *entry);
+/* receipts_wait: queue a waiter on the locked ENTRY. false = waiters_max. */
+bool receipts_wait(struct receipt_table *table, struct receipt_entry *entry,
+                   const struct engine_waiter *waiter);
+/* receipts_detach: take the waiters that are content with WAIT (and all below). */
+struct engine_waiter *receipts_detach(struct receipt_table *table, struct receipt_entry *entry,
+                                      enum svm_wait wait);
+void receipts_waiter_free(struct receipt_table *table, struct engine_waiter *waiter);
+/* receipts_refuse: take the in-flight ENTRY out of the table and free it; returns all its waiters. */
+struct engine_waiter *receipts_refuse(struct receipt_table *table, struct receipt_entry *entry);
+/* receipts_finished: C, in order of seq: ENTRY joins the line of finished ones. */
+void receipts_finished(struct receipt_table *table, struct receipt_entry *entry);
+/* receipts_next_durable: C: the next finished entry with seq <= DURABLE that this function has not given yet, or NULL. Only what it has given
+ * is evicted. */
+struct receipt_entry *receipts_next_durable(struct receipt_table *table, uint64_t durable);
+/* receipts_evict: C: drop finished entries while more than BYTES_MAX are held, oldest first: with a disk those up to MATERIALISED; without one those
+ * that cannot execute again at NOW_MS. */
+void receipts_evict(struct receipt_table *table, uint64_t bytes_max, uint64_t materialised,
+                    bool memory_mode, uint64_t now_ms);
+/* receipts_evicted_expires: latest expiry among evicted receipts: a digest that expires later was never evicted. */
+uint64_t receipts_evicted_expires(const struct receipt_table *table);
+uint64_t receipts_bytes(const struct receipt_table *table);
+uint32_t receipts_waiters(const struct receipt_table *table);
+
+/* ---- owner overlay ------------------------------------------------------------------------------------------ */
+
+/* Ordered set of (owner, id) that were touched and may not be in `state` as they are: candidates for a listing, each verified by a snapshot
+ * read. */
+struct owners;
+struct owner_node;
+struct owners *owners_create(void);
+void owners_destroy(struct owners *owners);
+/* owners_touch: before seq: (OWNER, ID) is about to change hands; it stays until owners_settle says from when it may go. NULL = no memory. */
+struct owner_node *owners_touch(struct owners *owners, const struct svm_address *owner,
+                                const struct svm_id *id);
+/* owners_settle: the change has position SEQ (0 = it did not happen); OWNED: the owner holds it now. Allocates nothing. */
+void owners_settle(struct owner_node *node, uint64_t seq, bool owned);
+/* owners_list: ids of OWNER > AFTER, ascending, at most LIMIT. */
+size_t owners_list(struct owners *owners, const struct svm_address *owner,
+                   const struct svm_id *after, struct svm_id *ids_out, size_t limit);
+/* owners_sweep: G: drop what `state` holds: settled at or below FLOOR and (MEMORY_MODE ? not owned : seq <= MATERIALISED). */
+void owners_sweep(struct owners *owners, uint64_t floor, uint64_t materialised, bool memory_mode,
+                  size_t budget);
+
+/* ---- jobs --------------------------------------------------------------------------------------------------- */
+
+struct svm_engine;
+struct engine_job;
+struct engine_worker;
+
+/* What is handed over with a position of the order. */
+enum record_kind { RECORD_JOB, RECORD_CELLS, RECORD_VOID };
+struct engine_record {
+    enum record_kind kind;
+    uint8_t *frame; /* encoded effects; NULL in memory mode */
+    uint32_t frame_len, frame_cap;
+    uint64_t seq, node_ms;
+};
+
+enum job_state { JOB_NEW, JOB_ROUTED, JOB_ORDERED };
+
+/* One admitted transaction: a credit. Allocated at start; goes from free ring to worker to committer to free ring. */
+struct engine_job {
+    struct engine_record record; /* first: a record of kind RECORD_JOB is the job */
+    struct svm_engine *engine;
+    uint32_t index;
+    enum job_state state;
+    enum svm_wait wait;
+    svm_submit_fn *callback;
+    void *arg;
+    uint64_t admitted_ns, routed_ns, executed_ns;
+    uint8_t *bytes; /* SignedTransaction, own_bytes or malloc; NULL for decoded ones */
+    size_t bytes_len;
+    struct svm_tx tx; /* inputs and ops point into this job */
+    struct svm_digest digest;
+    struct svm_public_key public_key;
+    struct svm_signature signature;
+    struct svm_bytes tx_bytes;
+    struct receipt_entry *entry; /* NULL before dedupe */
+    struct mvcc_head **heads;    /* one per input, held up to held_count */
+    uint16_t held_count;
+    bool has_exact, answered;
+    enum svm_path path;
+    enum svm_fallback fallback;
+    struct svm_id fallback_object;
+    uint32_t attempts;
+    uint64_t retry_at_ns;
+    uint64_t void_seq; /* a position it gave up: not tried again before that is committed */
+    uint32_t order_slot;
+    struct svm_refusal *refusal; /* parked until durable; malloc */
+    struct engine_job *next;
+    struct svm_input own_inputs[ENGINE_JOB_INPUTS];
+    struct svm_op own_ops[ENGINE_JOB_OPS];
+    struct mvcc_head *own_heads[ENGINE_JOB_INPUTS];
+    uint8_t own_bytes[ENGINE_JOB_BYTES];
+};
+
+/* ---- the order ---------------------------------------------------------------------------------------------- */
+
+/* Who decides the order of shared transactions. `solo`: this node, in the order of arrival. A BFT engine plugs in here later: `propose` hands a job in;
+ * the engine learns of its position by order_decided, in order. */
+struct svm_order_ops {
+    void *self;
+    void (*propose)(void *self, struct svm_engine *engine, struct engine_worker *worker,
+                    struct engine_job *const *jobs, size_t count);
+};
+
+/* ---- threads ------------------------------------------------------------------------------------------------ */
+
+struct job_list {
+    struct engine_job *head, *tail;
+};
+static inline void job_list_push(struct job_list *list, struct engine_job *job)
+{
+    job->next = NULL;
+    if (list->tail)
+        list->tail->next = job;
+    else
+        list->head = job;
+    list->tail = job;
+}
+static inline struct engine_job *job_list_pop(struct job_list *list)
+{
+    struct engine_job *job = list->head;
+    if (job) {
+        list->head = job->next;
+        if (!list->head)
+            list->tail = NULL;
+    }
+    return job;
+}
+
+struct engine_worker {
+    struct svm_engine *engine;
+    uint32_t index;
+    struct thread thread;
+    struct mvcc_thread *mvcc;
+    struct ring *ring;
+    struct park park;
+    _Atomic uint64_t ticks;
+    struct job_list retry;           /* own jobs that met a claim, LOADING, or a version ahead */
+    struct job_list local;           /* ordered jobs that are ready, to run here */
+    struct job_list proposed;        /* consensus jobs of this batch, not yet in the order */
+    uint32_t finished[ENGINE_BATCH]; /* order slots that are done, not yet out of the scheduler */
+    size_t finished_count;
+    uint64_t now_ns;
+    struct rng rng;
+    struct engine_counters counters;
+    struct exec_result result;
+    struct svm_tx_space space;
+    uint32_t *ready; /* scratch: order_slots */
+};
+
+struct svm_engine {
+    struct svm_config
+        config; /* reloadable fields are read without a lock: each is one aligned word */
+    struct engine_hooks hooks;
+    const struct clock *clock;
+    struct model_genesis genesis;
+    bool dev, memory;
+    struct store *store;
+    struct mvcc *mvcc;
+    struct mvcc_table *objects, *cells;
+    struct receipt_table *receipts;
+    struct owners *owners;
+
+    /* admission */
+    struct engine_job *jobs;
+    struct ring *free_jobs;
+    struct ring *free_cells; /* of struct engine_record */
+    struct engine_record *cell_records;
+    _Atomic uint32_t next_worker;
+    _Atomic uint64_t inflight;
+    _Atomic bool draining, read_only, clock_fault;
+    _Atomic int fatal;      /* enum svm_err */
+    _Atomic uint64_t calls; /* svm_submit calls inside: drain waits for them */
+
+    /* workers */
+    struct engine_worker *workers;
+    uint32_t worker_count;
+
+    /* order */
+    pthread_mutex_t order_lock;
+    struct svm_order_ops order;
+    struct exec_scheduler *scheduler;
+    uint32_t
+        order_slots; /* a slot outlives its job: the credit may be in use again before the slot is free */
+    uint32_t *free_slots; /* a stack of free_slot_count */
+    uint32_t free_slot_count;
+    struct engine_job **slot_jobs;
+    _Atomic uint64_t ordered; /* position of the last decided one */
+    struct ring *ready;       /* ordered jobs that any worker may run */
+
+    /* commit */
+    struct thread committer;
+    struct park commit_park;
+    pthread_mutex_t complete_lock;
+    _Atomic uint64_t completed;             /* executed answers were given up to here */
+    _Atomic uint64_t committed;             /* taken and written up to here */
+    struct park applied_park, durable_park; /* interactive commits that wait */
+    uint64_t last_sync_ns;                  /* C */
+    struct job_list parked;                 /* C: refusals that rest on what is not durable */
+    struct ring *park_ring;                 /* W -> C */
+    _Atomic uint64_t committer_ticks;
+
+    /* maintenance */
+    struct thread gc, materialiser;
+    struct mvcc_thread *gc_mvcc;
+    struct park gc_park, materialise_park;
+    _Atomic bool stop_workers, stop_committer, stop_maintenance;
+    _Atomic uint64_t gc_ticks, materialiser_ticks;
+    pthread_mutex_t gc_lock;    /* collection: G or svm_gc_run */
+    pthread_mutex_t state_lock; /* materialise, trim, sweep, checkpoint, compact */
+    _Atomic uint32_t gc_interval_ms, gc_threshold;
+    _Atomic uint64_t gc_runs, gc_removed, gc_last_us, gc_total_us;
+    _Atomic uint64_t sampled[64]; /* executed transactions at each second, for rates */
+    _Atomic uint32_t sampled_at;
+
+    /* queries and sessions */
+    struct ring *readers; /* of struct mvcc_thread */
+    struct mvcc_thread **reader_threads;
+    uint32_t reader_count;
+    struct ring *sessions; /* of struct svm_cell_txn */
+    struct svm_cell_txn *session_array;
+    _Atomic uint32_t sessions_open;
+
+    /* time */
+    _Atomic uint64_t node_ms;
+    _Atomic int64_t wall_minus_boot_ms;
+    uint64_t opened_ms;
+    bool receipts_before_start;
+
+    struct engine_counters counters; /* of everybody but the workers */
+    uint64_t objects_at_open[3], transfers_at_open;
+
+    pthread_mutex_t fatal_lock;
+    svm_fatal_fn *fatal_fn;
+    void *fatal_arg;
+    char fatal_reason[120];
+    bool threads_started;
+};
+
+/* open.c */
+void engine_log(struct svm_engine *engine, enum svm_log_level level, const char *event,
+                const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* engine_fail: final. Nothing is acknowledged from now on. */
+void engine_fail(struct svm_engine *engine, enum svm_err err, const char *reason);
+uint64_t engine_now_ns(const struct svm_engine *engine);
+/* engine_node_ms: node time: max(clock, last used, last logged); never goes back, never leaps beyond clock_jump_max_ms. */
+uint64_t engine_node_ms(struct svm_engine *engine);
+
+/* submit.c */
+void job_release(struct svm_engine *engine,
+                 struct engine_job *job); /* answered and written: give the credit back */
+void job_unhold(struct engine_job *job);
+/* job_copy_tx: TX's inputs and operations into the job (its byte strings stay where they are). false = no memory. */
+bool job_copy_tx(struct engine_job *job, const struct svm_tx *tx);
+/* refusal_init: an empty refusal of ERR. refusal_because: with a reason. */
+void refusal_init(struct svm_refusal *refusal, enum svm_err err);
+void refusal_because(struct svm_refusal *refusal, enum svm_err err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* worker.c */
+void worker_main(void *arg);
+bool worker_step(struct engine_worker *worker); /* false = nothing to do */
+
+/* execute.c */
+enum attempt_result {
+    ATTEMPT_EXECUTED, /* handed over */
+    ATTEMPT_REFUSED,  /* REFUSAL is filled */
+    ATTEMPT_AGAIN,    /* met a claim, LOADING, or a version ahead of what is known */
+    ATTEMPT_FALLBACK  /* a `latest` input is claimed: the consensus path may wait for it */
+};
+enum attempt_result execute_attempt(struct engine_worker *worker, struct engine_job *job,
+                                    struct svm_refusal *refusal);
+/* job_refuse: the end of a refused job: its receipt if it is an old acquaintance, else the refusal, at once or when that on which it rests is durable. */
+void job_refuse(struct engine_worker *worker, struct engine_job *job,
+                const struct svm_refusal *refusal);
+void job_refuse_now(struct svm_engine *engine, struct engine_job *job,
+                    const struct svm_refusal *refusal);
+/* execute_hold: make all inputs resident and held. AGAIN while somebody loads; REFUSED (IO, NO_MEMORY). EXECUTED = held. */
+enum attempt_result execute_hold(struct engine_worker *worker, struct engine_job *job,
+                                 struct svm_refusal *refusal);
+/* engine_load: read the key of a LOADING head from the store and finish it. */
+enum svm_err engine_load(struct svm_engine *engine, struct mvcc_table *table,
+                         struct mvcc_thread *thread, struct mvcc_head *head);
+
+/* order.c */
+void order_solo_init(struct svm_order_ops *ops);
+/* order_decided: JOBS have the next positions. Ready ones go to the local list of WORKER (NULL: to the ready ring). */
+void order_decided(struct svm_engine *engine, struct engine_worker *worker,
+                   struct engine_job *const *jobs, size_t count);
+void order_finish(struct svm_engine *engine, struct engine_worker *worker);
+
+/* route.c */
+enum svm_route_rule route_decide(const struct svm_tx *tx, enum svm_path *path_out);
+/* route_admit: the checks that need no object: chain, expiry, gas, limits. */
+enum svm_err route_admit(struct svm_engine *engine, const struct svm_tx *tx, uint64_t now_ms,
+                         struct svm_refusal *refusal);
+
+/* commit.c */
+void committer_main(void *arg);
+/* committer_step: one group: everything completed, up to a good size. false = there was nothing. */
+bool committer_step(struct svm_engine *engine);
+/* complete_executed: give the `executed` answers for everything that became applied. */
+void complete_executed(struct svm_engine *engine);
+/* answer_waiters: run and free WAITERS with the receipt (or the refusal). */
+void answer_waiters(struct svm_engine *engine, struct engine_waiter *waiters,
+                    const struct svm_digest *digest, const struct svm_receipt *receipt,
+                    const struct svm_refusal *refusal);
+void answer_receipt(struct svm_engine *engine, svm_submit_fn *callback, void *arg,
+                    const struct svm_receipt *receipt, bool duplicate);
+void answer_refusal(struct svm_engine *engine, svm_submit_fn *callback, void *arg,
+                    const struct svm_digest *digest, const struct svm_refusal *refusal);
+uint64_t engine_durable(struct svm_engine *engine);
+
+/* maintain.c */
+void gc_main(void *arg);
+void materialiser_main(void *arg);
+bool gc_step(struct svm_engine *engine, bool forced);
+bool materialiser_step(struct svm_engine *engine);
+
+/* query.c */
+struct mvcc_thread *reader_take(struct svm_engine *engine);
+void reader_give(struct svm_engine *engine, struct mvcc_thread *thread);
+/* query_object: the version that SEQ sees, copied (svm_object_free). A tombstone: OBJECT_DELETED with OBJECT_OUT given too. */
+enum svm_err query_object(struct svm_engine *engine, struct mvcc_thread *thread,
+                          const struct svm_id *id, uint64_t seq, struct svm_object **object_out,
+                          bool copy_deleted);
+
+/* cells.c */
+enum svm_err sessions_create(struct svm_engine *engine);
+void sessions_destroy(struct svm_engine *engine);
+
+/* stats.c */
+void stats_executed(struct engine_counters *counters, const struct engine_job *job,
+                    const struct svm_receipt *receipt);
+void stats_refused(struct engine_counters *counters, enum svm_err err);
+uint64_t stats_executed_total(struct svm_engine *engine);
+
+#endif

@@ -1,0 +1,255 @@
+#include "engine/internal.h"
+
+#include <string.h>
+
+/* Two threads keep house. G collects versions, moves the floor, watches disk and clock: short steps, always on time. The
+ * materialiser carries the log into the state and may wait for the disk; it is apart so that its waits never hold the floor. */
+
+enum {
+    COLLECT_BUDGET = 1 << 16, /* heads visited under one hold of gc_lock */
+    OWNERS_BUDGET = 1 << 14,
+    MATERIALISE_BYTES = 8 << 20, /* of log, in one state batch */
+    MATERIALISE_WORTH = 4 << 20, /* dirty bytes that start a batch before its time */
+    MATERIALISE_MS = 100,
+    TRIM_BYTES = 256 << 20, /* of log, between two flushes of the state */
+    SWEEP_ROWS = 20000,
+    SECOND_NS = 1000000000
+};
+
+/* ---- G ---------------------------------------------------------------------------------------------------------- */
+
+static uint64_t garbage(struct svm_engine *engine)
+{
+    struct mvcc_counts objects, cells;
+    mvcc_counts(engine->objects, &objects);
+    mvcc_counts(engine->cells, &cells);
+    return objects.garbage + cells.garbage;
+}
+
+static bool over_cache(struct svm_engine *engine)
+{
+    struct mvcc_counts objects, cells;
+    if (engine->memory)
+        return false;
+    mvcc_counts(engine->objects, &objects);
+    mvcc_counts(engine->cells, &cells);
+    return objects.bytes + cells.bytes > engine->config.cache_bytes;
+}
+
+/* One round over both tables. */
+static uint64_t collect(struct svm_engine *engine)
+{
+    struct mvcc_collected collected = {0};
+    uint64_t started = engine_now_ns(engine);
+    uint64_t materialised = engine->memory ? 0 : store_materialised(engine->store);
+    struct mvcc_table *tables[] = {engine->objects, engine->cells};
+    for (size_t t = 0; t < 2; t++)
+        while (mvcc_collect(tables[t], engine->gc_mvcc, materialised,
+                            engine->config.cache_bytes / 2, COLLECT_BUDGET, &collected) &&
+               !atomic_load(&engine->stop_maintenance))
+            mvcc_quiesce(engine->gc_mvcc);
+    mvcc_quiesce(engine->gc_mvcc);
+    uint64_t us = (engine_now_ns(engine) - started) / 1000;
+    atomic_fetch_add(&engine->gc_runs, 1);
+    atomic_fetch_add(&engine->gc_removed, collected.versions);
+    atomic_store(&engine->gc_last_us, us);
+    atomic_fetch_add(&engine->gc_total_us, us);
+    return collected.versions;
+}
+
+static uint32_t clamp(uint64_t value, uint32_t min, uint32_t max)
+{
+    return value < min ? min : value > max ? max : (uint32_t)value;
+}
+
+/* Much garbage: look more often, from less on. Little: the other way. The bounds are the operator's. */
+static void adapt(struct svm_engine *engine, uint64_t found)
+{
+    const struct svm_config *config = &engine->config;
+    uint32_t interval = atomic_load(&engine->gc_interval_ms),
+             threshold = atomic_load(&engine->gc_threshold);
+    if (!config->gc_adaptive) {
+        interval = config->gc_interval_ms;
+        threshold = config->gc_threshold;
+    } else if (found > threshold) {
+        interval = interval - interval / 4 - 1;
+        threshold -= threshold / 8;
+    } else if (found < threshold / 4) {
+        interval += interval / 8 + 1;
+        threshold += threshold / 8;
+    }
+    atomic_store(&engine->gc_interval_ms,
+                 clamp(interval, config->gc_interval_min_ms, config->gc_interval_max_ms));
+    atomic_store(&engine->gc_threshold,
+                 clamp(threshold, config->gc_threshold_min, config->gc_threshold_max));
+}
+
+bool gc_step(struct svm_engine *engine, bool forced)
+{
+    if (!engine->config.gc_enabled && !forced)
+        return false;
+    pthread_mutex_lock(&engine->gc_lock);
+    mvcc_online(engine->gc_mvcc);
+    uint64_t now_ms = engine_node_ms(engine);
+    uint64_t age = engine->config.gc_snapshot_age_max_ms;
+    uint64_t floor =
+        mvcc_floor_advance(engine->mvcc, engine->gc_mvcc, now_ms > age ? now_ms - age : 0);
+    uint64_t found = garbage(engine);
+    bool ran = forced || found >= atomic_load(&engine->gc_threshold) || over_cache(engine);
+    if (ran)
+        collect(engine);
+    owners_sweep(engine->owners, floor, store_materialised(engine->store), engine->memory,
+                 OWNERS_BUDGET);
+    adapt(engine, found);
+    mvcc_offline(engine->gc_mvcc);
+    pthread_mutex_unlock(&engine->gc_lock);
+    return ran;
+}
+
+uint64_t svm_gc_run(struct svm_engine *engine)
+{
+    uint64_t before = atomic_load(&engine->gc_removed);
+    gc_step(engine, true);
+    return atomic_load(&engine->gc_removed) - before;
+}
+
+static void watch_disk(struct svm_engine *engine)
+{
+    if (engine->memory)
+        return;
+    uint64_t free_bytes = store_disk_free(engine->store), min = engine->config.disk_free_min_bytes;
+    bool was = atomic_load(&engine->read_only);
+    bool is = was ? free_bytes < min + min / 8 : free_bytes < min;
+    if (is == was)
+        return;
+    atomic_store(&engine->read_only, is);
+    if (is)
+        engine_log(engine, SVM_LOG_WARN, "storage_read_only",
+                   "%llu bytes free, below storage.disk_free_min: writes are refused",
+                   (unsigned long long)free_bytes);
+    else
+        engine_log(engine, SVM_LOG_INFO, "storage_writable",
+                   "%llu bytes free: writes are taken again", (unsigned long long)free_bytes);
+}
+
+static void every_second(struct svm_engine *engine)
+{
+    uint32_t at = atomic_load(&engine->sampled_at) + 1;
+    atomic_store(&engine->sampled[at % 64], stats_executed_total(engine));
+    atomic_store(&engine->sampled_at, at);
+}
+
+void gc_main(void *arg)
+{
+    struct svm_engine *engine = arg;
+    uint64_t second_ns = engine_now_ns(engine);
+    while (!atomic_load(&engine->stop_maintenance)) {
+        atomic_fetch_add_explicit(&engine->gc_ticks, 1, memory_order_relaxed);
+        engine_node_ms(engine);
+        gc_step(engine, false);
+        watch_disk(engine);
+        uint64_t now_ns = engine_now_ns(engine);
+        if (now_ns - second_ns >= SECOND_NS) {
+            second_ns += (now_ns - second_ns) / SECOND_NS * SECOND_NS;
+            every_second(engine);
+        }
+        uint32_t ticket = park_prepare(&engine->gc_park);
+        if (atomic_load(&engine->stop_maintenance)) {
+            park_cancel(&engine->gc_park);
+            break;
+        }
+        uint32_t pause_us = atomic_load(&engine->gc_interval_ms) * 1000u;
+        park_wait(&engine->gc_park, ticket, clamp(pause_us, 100, 250000));
+    }
+}
+
+/* ---- the materialiser -------------------------------------------------------------------------------------------- */
+
+static bool state_failed(struct svm_engine *engine, enum svm_err err)
+{
+    if (err == SVM_OK)
+        return false;
+    engine_fail(engine, err, store_failure(engine->store));
+    return true;
+}
+
+bool materialiser_step(struct svm_engine *engine)
+{
+    uint64_t did = 0;
+    if (engine->memory || atomic_load(&engine->fatal) != SVM_OK)
+        return false;
+    pthread_mutex_lock(&engine->state_lock);
+    bool failed = state_failed(engine, store_materialise(engine->store, MATERIALISE_BYTES, &did));
+    pthread_mutex_unlock(&engine->state_lock);
+    return !failed && did > 0;
+}
+
+static uint64_t log_bytes(struct svm_engine *engine)
+{
+    struct store_counts counts;
+    store_counts(engine->store, &counts);
+    return counts.log_bytes;
+}
+
+void materialiser_main(void *arg)
+{
+    struct svm_engine *engine = arg;
+    uint64_t trimmed_at = log_bytes(engine), swept_ns = engine_now_ns(engine);
+    while (!atomic_load(&engine->stop_maintenance)) {
+        atomic_fetch_add_explicit(&engine->materialiser_ticks, 1, memory_order_relaxed);
+        bool busy = materialiser_step(engine);
+        if (!engine->memory && atomic_load(&engine->fatal) == SVM_OK) {
+            if (log_bytes(engine) - trimmed_at > TRIM_BYTES) {
+                pthread_mutex_lock(&engine->state_lock);
+                state_failed(engine, store_trim(engine->store));
+                pthread_mutex_unlock(&engine->state_lock);
+                trimmed_at = log_bytes(engine);
+            }
+            if (engine_now_ns(engine) - swept_ns > SECOND_NS) {
+                swept_ns = engine_now_ns(engine);
+                pthread_mutex_lock(&engine->state_lock);
+                state_failed(engine,
+                             store_sweep(engine->store, engine_node_ms(engine), SWEEP_ROWS));
+                pthread_mutex_unlock(&engine->state_lock);
+            }
+        }
+        if (busy && store_dirty_bytes(engine->store) > MATERIALISE_WORTH)
+            continue;
+        uint32_t ticket = park_prepare(&engine->materialise_park);
+        if (atomic_load(&engine->stop_maintenance)) {
+            park_cancel(&engine->materialise_park);
+            break;
+        }
+        park_wait(&engine->materialise_park, ticket, MATERIALISE_MS * 1000);
+    }
+}
+
+/* ---- operation --------------------------------------------------------------------------------------------------- */
+
+enum svm_err svm_checkpoint(struct svm_engine *engine, const char *dir, uint64_t *seq_out,
+                            struct svm_refusal *detail)
+{
+    struct svm_refusal local;
+    refusal_init(&local, SVM_OK);
+    if (engine->memory) {
+        refusal_because(&local, SVM_E_METHOD_DISABLED,
+                        "there is nothing on disk to copy in durability mode memory");
+    } else {
+        pthread_mutex_lock(&engine->state_lock);
+        local.err = store_checkpoint(engine->store, dir, seq_out, local.reason);
+        pthread_mutex_unlock(&engine->state_lock);
+    }
+    if (detail)
+        *detail = local;
+    return local.err;
+}
+
+enum svm_err svm_compact(struct svm_engine *engine)
+{
+    if (engine->memory)
+        return SVM_E_METHOD_DISABLED;
+    pthread_mutex_lock(&engine->state_lock);
+    enum svm_err err = store_compact(engine->store);
+    pthread_mutex_unlock(&engine->state_lock);
+    return err;
+}

@@ -1,0 +1,333 @@
+#include "engine/internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void refusal_init(struct svm_refusal *refusal, enum svm_err err)
+{
+    memset(refusal, 0, sizeof *refusal);
+    refusal->err = err;
+    if (svm_err_retry(err) == SVM_RETRY_LATER) {
+        refusal->has |= SVM_HAS_RETRY_AFTER;
+        refusal->retry_after_ms = ENGINE_RETRY_MS;
+    }
+}
+
+void refusal_because(struct svm_refusal *refusal, enum svm_err err, const char *format, ...)
+{
+    va_list ap;
+    refusal_init(refusal, err);
+    va_start(ap, format);
+    vsnprintf(refusal->reason, sizeof refusal->reason, format, ap);
+    va_end(ap);
+}
+
+/* Is the node able to take anything at all? */
+static enum svm_err admit(struct svm_engine *engine, struct svm_refusal *refusal)
+{
+    if (atomic_load_explicit(&engine->draining, memory_order_seq_cst)) {
+        refusal_because(refusal, SVM_E_SHUTTING_DOWN,
+                        "the node is draining; send the same bytes to it after its restart");
+        return SVM_E_SHUTTING_DOWN;
+    }
+    if (atomic_load_explicit(&engine->fatal, memory_order_relaxed) != SVM_OK) {
+        refusal_because(refusal, SVM_E_STORAGE_READ_ONLY,
+                        "the disk has failed; the node is stopping");
+        return SVM_E_STORAGE_READ_ONLY;
+    }
+    if (atomic_load_explicit(&engine->read_only, memory_order_relaxed)) {
+        refusal_because(refusal, SVM_E_STORAGE_READ_ONLY,
+                        "the disk has less room than storage.disk_free_min");
+        refusal->retry_after_ms = 1000;
+        return SVM_E_STORAGE_READ_ONLY;
+    }
+    if (atomic_load_explicit(&engine->clock_fault, memory_order_relaxed)) {
+        refusal_because(refusal, SVM_E_OVERLOADED,
+                        "the wall clock leapt further than engine.clock_jump_max; waiting until "
+                        "the clocks agree");
+        refusal->retry_after_ms = 1000;
+        return SVM_E_OVERLOADED;
+    }
+    if (store_dirty_bytes(engine->store) > engine->config.dirty_bytes_max) {
+        refusal_because(refusal, SVM_E_OVERLOADED,
+                        "the log is further ahead of the state than storage.dirty_bytes_max");
+        refusal->retry_after_ms = 50;
+        return SVM_E_OVERLOADED;
+    }
+    return SVM_OK;
+}
+
+static struct engine_job *job_take(struct svm_engine *engine, struct svm_refusal *refusal)
+{
+    struct engine_job *job = ring_try_pop(engine->free_jobs);
+    if (!job) {
+        refusal_because(refusal, SVM_E_OVERLOADED,
+                        "engine.inflight_max transactions are in flight");
+        refusal->has |= SVM_HAS_LIMIT;
+        refusal->limit = refusal->got = engine->config.inflight_max;
+        return NULL;
+    }
+    atomic_fetch_add(&engine->inflight, 1);
+    job->state = JOB_NEW;
+    job->entry = NULL;
+    job->heads = job->own_heads;
+    job->held_count = 0;
+    job->has_exact = job->answered = false;
+    job->fallback = SVM_FALLBACK_NONE;
+    job->attempts = 0;
+    job->void_seq = 0;
+    job->refusal = NULL;
+    job->tx_bytes = (struct svm_bytes){NULL, 0};
+    job->admitted_ns = engine_now_ns(engine);
+    return job;
+}
+
+void job_unhold(struct engine_job *job)
+{
+    for (uint16_t i = 0; i < job->held_count; i++)
+        mvcc_unhold(job->heads[i]);
+    job->held_count = 0;
+}
+
+void job_release(struct svm_engine *engine, struct engine_job *job)
+{
+    SVM_ASSERT(job->held_count == 0);
+    if (job->bytes != job->own_bytes)
+        free(job->bytes);
+    job->bytes = NULL;
+    if (job->tx.inputs != job->own_inputs)
+        free((void *)(uintptr_t)job->tx.inputs);
+    job->tx.inputs = NULL;
+    if (job->tx.ops != job->own_ops)
+        free((void *)(uintptr_t)job->tx.ops);
+    job->tx.ops = NULL;
+    if (job->heads != job->own_heads)
+        free(job->heads);
+    job->heads = NULL;
+    if (job->record.frame_cap > ENGINE_FRAME_KEEP) {
+        free(job->record.frame);
+        job->record.frame = NULL;
+        job->record.frame_cap = 0;
+    }
+    free(job->refusal);
+    job->refusal = NULL;
+    bool pushed = ring_try_push(engine->free_jobs, job);
+    SVM_ASSERT(pushed);
+    atomic_fetch_sub(&engine->inflight, 1);
+}
+
+/* Where in SignedTransaction bytes the first input stands: variant 1, chain 8, sender 32, nonce 8, expires 8, gas 8, privacy 1,
+ * then count, the input's variant and its id. A hint only: what is wrong is found by the worker. */
+enum { OFFSET_INPUT_VARIANT = 67, OFFSET_INPUT_ID = 68 };
+
+/* Transactions on the same owned object go to the same worker, so that they do not meet each other's claims; all others
+ * are dealt round. Any worker takes from any ring, so this is affinity, not correctness. */
+static struct engine_worker *worker_for(struct svm_engine *engine, const uint8_t *id)
+{
+    uint32_t n = engine->worker_count;
+    if (n == 1)
+        return &engine->workers[0];
+    if (id) {
+        uint32_t h;
+        memcpy(&h, id + 4, sizeof h);
+        return &engine->workers[(uint32_t)(((uint64_t)h * n) >> 32)];
+    }
+    return &engine
+                ->workers[atomic_fetch_add_explicit(&engine->next_worker, 1, memory_order_relaxed) %
+                          n];
+}
+
+static struct engine_worker *worker_for_bytes(struct svm_engine *engine, struct svm_bytes bytes)
+{
+    bool owned =
+        bytes.len > OFFSET_INPUT_ID + 32 && bytes.ptr[OFFSET_INPUT_VARIANT] == SVM_KIND_OWNED;
+    return worker_for(engine, owned ? bytes.ptr + OFFSET_INPUT_ID : NULL);
+}
+
+static struct engine_worker *enqueue(struct engine_worker *worker, struct engine_job *job)
+{
+    bool pushed = ring_try_push(worker->ring, job); /* as large as all credits together */
+    SVM_ASSERT(pushed);
+    count_add(&job->engine->counters.submitted, 1);
+    return worker;
+}
+
+/* Admits BYTES; the worker to wake, or NULL with the reason. */
+static struct engine_worker *submit_bytes(struct svm_engine *engine, struct svm_bytes bytes,
+                                          enum svm_wait wait, svm_submit_fn *callback, void *arg,
+                                          struct svm_refusal *refusal)
+{
+    if (bytes.len > engine->config.tx_bytes_max) {
+        refusal_because(refusal, SVM_E_TX_TOO_LARGE, "the signed transaction exceeds tx.bytes_max");
+        refusal->has |= SVM_HAS_LIMIT;
+        refusal->limit = engine->config.tx_bytes_max;
+        refusal->got = bytes.len;
+        return NULL;
+    }
+    if (admit(engine, refusal) != SVM_OK)
+        return NULL;
+    uint8_t *copy = NULL;
+    if (bytes.len > ENGINE_JOB_BYTES && !(copy = malloc(bytes.len))) {
+        refusal_init(refusal, SVM_E_OVERLOADED);
+        return NULL;
+    }
+    struct engine_job *job = job_take(engine, refusal);
+    if (!job) {
+        free(copy);
+        return NULL;
+    }
+    job->bytes = copy ? copy : job->own_bytes;
+    if (bytes.len)
+        memcpy(job->bytes, bytes.ptr, bytes.len);
+    job->bytes_len = bytes.len;
+    job->tx.inputs = job->own_inputs;
+    job->tx.ops = job->own_ops;
+    job->wait = wait;
+    job->callback = callback;
+    job->arg = arg;
+    return enqueue(worker_for_bytes(engine, bytes), job);
+}
+
+static enum svm_err refused(struct svm_engine *engine, const struct svm_refusal *local,
+                            struct svm_refusal *refusal)
+{
+    count_add(&engine->counters.submitted, 1);
+    stats_refused(&engine->counters, local->err);
+    if (refusal)
+        *refusal = *local;
+    return local->err;
+}
+
+enum svm_err svm_submit(struct svm_engine *engine, struct svm_bytes bytes, enum svm_wait wait,
+                        svm_submit_fn *callback, void *arg, struct svm_refusal *refusal)
+{
+    struct svm_refusal local;
+    atomic_fetch_add(&engine->calls, 1);
+    struct engine_worker *worker = submit_bytes(engine, bytes, wait, callback, arg, &local);
+    if (worker)
+        park_wake(&worker->park);
+    atomic_fetch_sub(&engine->calls, 1);
+    return worker ? SVM_OK : refused(engine, &local, refusal);
+}
+
+void svm_submit_batch(struct svm_engine *engine, struct svm_submission *submissions, size_t count,
+                      enum svm_wait wait, svm_submit_fn *callback)
+{
+    uint64_t woken = 0;
+    struct svm_refusal local;
+    atomic_fetch_add(&engine->calls, 1);
+    for (size_t i = 0; i < count; i++) {
+        struct svm_submission *s = &submissions[i];
+        struct engine_worker *worker =
+            submit_bytes(engine, s->bytes, wait, callback, s->arg, &local);
+        s->err = worker ? SVM_OK : refused(engine, &local, NULL);
+        if (worker)
+            woken |= UINT64_C(1) << worker->index;
+    }
+    for (uint32_t w = 0; w < engine->worker_count; w++)
+        if (woken >> w & 1)
+            park_wake(&engine->workers[w].park);
+    atomic_fetch_sub(&engine->calls, 1);
+}
+
+bool job_copy_tx(struct engine_job *job, const struct svm_tx *tx)
+{
+    struct svm_input *inputs = job->own_inputs;
+    struct svm_op *ops = job->own_ops;
+    if (tx->input_count > ENGINE_JOB_INPUTS && !(inputs = malloc(tx->input_count * sizeof *inputs)))
+        return false;
+    if (tx->op_count > ENGINE_JOB_OPS && !(ops = malloc(tx->op_count * sizeof *ops))) {
+        if (inputs != job->own_inputs)
+            free(inputs);
+        return false;
+    }
+    if (tx->input_count)
+        memcpy(inputs, tx->inputs, tx->input_count * sizeof *inputs);
+    if (tx->op_count)
+        memcpy(ops, tx->ops, tx->op_count * sizeof *ops);
+    job->tx = *tx;
+    job->tx.inputs = inputs;
+    job->tx.ops = ops;
+    return true;
+}
+
+enum svm_err svm_submit_decoded(struct svm_engine *engine, const struct svm_tx *tx,
+                                const struct svm_digest *digest, enum svm_wait wait,
+                                svm_submit_fn *callback, void *arg, struct svm_refusal *refusal)
+{
+    struct svm_refusal local;
+    struct engine_worker *worker = NULL;
+    atomic_fetch_add(&engine->calls, 1);
+    struct engine_job *job = admit(engine, &local) == SVM_OK ? job_take(engine, &local) : NULL;
+    if (job) {
+        job->bytes = NULL;
+        job->tx.inputs = job->own_inputs;
+        job->tx.ops = job->own_ops;
+        if (job_copy_tx(job, tx)) {
+            job->digest = *digest;
+            job->wait = wait;
+            job->callback = callback;
+            job->arg = arg;
+            bool owned = tx->input_count && tx->inputs[0].kind == SVM_KIND_OWNED;
+            worker = enqueue(worker_for(engine, owned ? tx->inputs[0].id.b : NULL), job);
+            park_wake(&worker->park);
+        } else {
+            refusal_init(&local, SVM_E_OVERLOADED);
+            job_release(engine, job);
+        }
+    }
+    atomic_fetch_sub(&engine->calls, 1);
+    return worker ? SVM_OK : refused(engine, &local, refusal);
+}
+
+/* ---- blocking form ------------------------------------------------------------------------------------------ */
+
+struct blocking {
+    pthread_mutex_t lock;
+    pthread_cond_t done;
+    bool finished;
+    struct svm_outcome outcome;
+    struct svm_refusal refusal;
+    struct svm_receipt *receipt;
+};
+
+static void blocking_done(void *arg, const struct svm_outcome *outcome)
+{
+    struct blocking *b = arg;
+    pthread_mutex_lock(&b->lock);
+    b->outcome = *outcome;
+    if (outcome->refusal)
+        b->refusal = *outcome->refusal;
+    if (outcome->receipt)
+        b->receipt = svm_receipt_copy(outcome->receipt);
+    b->finished = true;
+    pthread_cond_signal(&b->done);
+    pthread_mutex_unlock(&b->lock);
+}
+
+enum svm_err svm_submit_wait(struct svm_engine *engine, struct svm_bytes bytes, enum svm_wait wait,
+                             struct svm_receipt **receipt_out, struct svm_outcome *outcome_out,
+                             struct svm_refusal *refusal)
+{
+    struct blocking b = {.lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
+    *receipt_out = NULL;
+    enum svm_err err = svm_submit(engine, bytes, wait, blocking_done, &b, refusal);
+    if (err != SVM_OK)
+        return err;
+    pthread_mutex_lock(&b.lock);
+    while (!b.finished)
+        pthread_cond_wait(&b.done, &b.lock);
+    pthread_mutex_unlock(&b.lock);
+
+    bool had_receipt = b.outcome.receipt != NULL;
+    b.outcome.receipt = NULL;
+    b.outcome.refusal = NULL;
+    if (outcome_out)
+        *outcome_out = b.outcome;
+    if (refusal)
+        *refusal = b.refusal;
+    *receipt_out = b.receipt;
+    return had_receipt && !b.receipt ? SVM_E_NO_MEMORY : b.outcome.err;
+}

@@ -1,0 +1,488 @@
+#include "engine/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/*~ A worker takes up to 64 transactions at once, so that the cache misses of one overlap the work on another:
+ *
+ *     take -> prepare each (decode, digest, dedupe, verify) -> dispatch each (route; fast: run now; shared: propose)
+ *          -> the order -> run what is ready -> look again at what met a claim -> answer what became readable
+ *
+ * Nothing here waits: what cannot go on is put on the worker's own retry list, bounded in attempts. */
+
+/* ---- answers before execution --------------------------------------------------------------------------------- */
+
+/* Is SEQ far enough for who waits for WAIT? */
+static bool satisfied(struct svm_engine *engine, uint64_t seq, enum svm_wait wait)
+{
+    if (wait == SVM_WAIT_DURABLE && !engine->memory)
+        return seq <= engine_durable(engine);
+    return wait == SVM_WAIT_NONE || seq <= mvcc_applied(engine->mvcc);
+}
+
+static void answer_pending(struct svm_engine *engine, svm_submit_fn *callback, void *arg,
+                           const struct svm_digest *digest, bool duplicate)
+{
+    callback(arg, &(struct svm_outcome){.err = SVM_OK,
+                                        .pending = true,
+                                        .duplicate = duplicate,
+                                        .digest_known = true,
+                                        .digest = *digest,
+                                        .durable_seq = engine_durable(engine)});
+}
+
+/* ENTRY (locked) is what JOB is a copy of: answer from it or wait for it. The job ends; its lock too. */
+static void join(struct engine_worker *worker, struct engine_job *job, struct receipt_entry *entry)
+{
+    struct svm_engine *engine = worker->engine;
+    struct svm_receipt *receipt = atomic_load_explicit(&entry->receipt, memory_order_acquire);
+    struct svm_receipt *copy = NULL;
+    bool waits = false, full = false;
+    if (receipt && satisfied(engine, receipt->seq, job->wait)) {
+        copy = svm_receipt_copy(receipt);
+        full = copy == NULL;
+    } else if (job->wait != SVM_WAIT_NONE) {
+        waits = receipts_wait(
+            engine->receipts, entry,
+            &(struct engine_waiter){
+                .callback = job->callback, .arg = job->arg, .wait = job->wait, .duplicate = true});
+        full = !waits;
+    }
+    receipts_unlock(engine->receipts, entry);
+    count_add(&worker->counters.duplicates, 1);
+    if (copy) {
+        answer_receipt(engine, job->callback, job->arg, copy, true);
+        svm_receipt_free(copy);
+    } else if (full) {
+        struct svm_refusal refusal;
+        refusal_because(&refusal, SVM_E_OVERLOADED, "engine.waiters_max callers wait already");
+        answer_refusal(engine, job->callback, job->arg, &job->digest, &refusal);
+    } else if (!waits) {
+        answer_pending(engine, job->callback, job->arg, &job->digest, true);
+    }
+    job_release(engine, job);
+}
+
+/* The receipt of an earlier life of this digest that memory has let go. */
+static struct svm_receipt *receipt_on_disk(struct svm_engine *engine, const struct engine_job *job)
+{
+    struct svm_receipt *receipt = NULL;
+    if (engine->memory || store_receipt_get(engine->store, &job->digest, &receipt) != SVM_OK)
+        return NULL;
+    return receipt;
+}
+
+/* May the disk know a digest that memory does not? Exact inputs guard themselves: theirs is looked up when they are refused. */
+static bool may_be_on_disk(struct svm_engine *engine, const struct engine_job *job, uint64_t now_ms)
+{
+    if (engine->memory || job->has_exact)
+        return false;
+    if (engine->receipts_before_start &&
+        now_ms < engine->opened_ms + engine->config.tx_expiry_max_ms)
+        return true;
+    return job->tx.expires_ms <= receipts_evicted_expires(engine->receipts);
+}
+
+void job_refuse_now(struct svm_engine *engine, struct engine_job *job,
+                    const struct svm_refusal *refusal)
+{
+    struct engine_waiter *waiters =
+        job->entry ? receipts_refuse(engine->receipts, job->entry) : NULL;
+    job->entry = NULL;
+    stats_refused(&engine->counters, refusal->err);
+    if (!job->answered)
+        answer_refusal(engine, job->callback, job->arg, &job->digest, refusal);
+    answer_waiters(engine, waiters, &job->digest, NULL, refusal);
+    job_unhold(job);
+    job_release(engine, job);
+}
+
+static void answer_from_disk(struct engine_worker *worker, struct engine_job *job,
+                             struct svm_receipt *receipt)
+{
+    struct svm_engine *engine = worker->engine;
+    struct engine_waiter *waiters =
+        job->entry ? receipts_refuse(engine->receipts, job->entry) : NULL;
+    job->entry = NULL;
+    count_add(&worker->counters.duplicates, 1);
+    if (!job->answered)
+        answer_receipt(engine, job->callback, job->arg, receipt, true);
+    answer_waiters(engine, waiters, &job->digest, receipt, NULL);
+    svm_receipt_free(receipt);
+    job_unhold(job);
+    job_release(engine, job);
+}
+
+/* Refusals that rest on state: a retry of one's own success gets its receipt instead. */
+static bool rests_on_state(enum svm_err err)
+{
+    return err == SVM_E_VERSION_CONFLICT || err == SVM_E_NOT_OWNER || err == SVM_E_OBJECT_DELETED ||
+           err == SVM_E_WRONG_INPUT_KIND || err == SVM_E_OBJECT_IMMUTABLE ||
+           err == SVM_E_OBJECT_NOT_FOUND || err == SVM_E_EXPIRED;
+}
+
+void job_refuse(struct engine_worker *worker, struct engine_job *job,
+                const struct svm_refusal *refusal)
+{
+    struct svm_engine *engine = worker->engine;
+    if (rests_on_state(refusal->err)) {
+        struct svm_receipt *receipt = receipt_on_disk(engine, job);
+        if (receipt) {
+            answer_from_disk(worker, job, receipt);
+            return;
+        }
+    }
+    if ((refusal->has & SVM_HAS_SEQ) && job->wait == SVM_WAIT_DURABLE && !job->answered &&
+        !satisfied(engine, refusal->seq, SVM_WAIT_DURABLE) &&
+        (job->refusal = malloc(sizeof *refusal))) {
+        *job->refusal = *refusal;
+        job_unhold(job);
+        bool pushed = ring_try_push(engine->park_ring, job); /* as large as all credits together */
+        SVM_ASSERT(pushed);
+        park_wake(&engine->commit_park);
+        return;
+    }
+    job_refuse_now(engine, job, refusal);
+}
+
+/* ---- prepare ---------------------------------------------------------------------------------------------------- */
+
+static enum svm_err decode(struct engine_worker *worker, struct engine_job *job,
+                           struct svm_refusal *refusal)
+{
+    struct svm_signed_tx stx;
+    enum svm_err err;
+    if (!job->bytes) {
+        err = svm_tx_check(&job->tx, refusal);
+    } else {
+        err = svm_signed_tx_decode(&stx, &worker->space,
+                                   (struct svm_bytes){job->bytes, job->bytes_len}, refusal);
+        if (err == SVM_OK) {
+            if (!job_copy_tx(job, &stx.tx)) {
+                job->tx.inputs = job->own_inputs;
+                job->tx.ops = job->own_ops;
+                refusal_init(refusal, SVM_E_OVERLOADED);
+                return SVM_E_OVERLOADED;
+            }
+            job->public_key = stx.public_key;
+            job->signature = stx.signature;
+            job->tx_bytes = stx.tx_bytes;
+            svm_tx_digest(&job->digest, stx.tx_bytes);
+        }
+    }
+    refusal->err = err;
+    for (uint16_t i = 0; err == SVM_OK && i < job->tx.input_count; i++)
+        job->has_exact |= job->tx.inputs[i].exact;
+    return err;
+}
+
+static enum svm_err verify(struct svm_engine *engine, struct engine_job *job,
+                           struct svm_refusal *refusal)
+{
+    if (!job->bytes || !engine->config.verify_signatures)
+        return SVM_OK;
+    const struct svm_signed_tx stx = {.tx = {.sender = job->tx.sender},
+                                      .public_key = job->public_key,
+                                      .signature = job->signature,
+                                      .tx_bytes = job->tx_bytes};
+    refusal->err = svm_signed_tx_verify(&stx, refusal);
+    return refusal->err;
+}
+
+/* Brings JOB to the point where it is known to be well-formed, signed, and the only one of its digest. false = it has ended. */
+static bool prepare(struct engine_worker *worker, struct engine_job *job)
+{
+    struct svm_engine *engine = worker->engine;
+    struct svm_refusal refusal;
+    refusal_init(&refusal, SVM_OK);
+    enum svm_err err = decode(worker, job, &refusal);
+    if (err != SVM_OK) {
+        if (err == SVM_E_PRIVACY_UNAVAILABLE)
+            count_add(&worker->counters.routed[SVM_PATH_PRIVATE], 1);
+        job_refuse_now(engine, job, &refusal);
+        return false;
+    }
+    struct receipt_entry *entry;
+    if (job->bytes && (entry = receipts_find(engine->receipts, &job->digest)) != NULL) {
+        /* Only a finished one may answer before the signature is verified. */
+        if (atomic_load_explicit(&entry->receipt, memory_order_acquire)) {
+            join(worker, job, entry);
+            return false;
+        }
+        receipts_unlock(engine->receipts, entry);
+    }
+    uint64_t now_ms = engine_node_ms(engine);
+    err = route_admit(engine, &job->tx, now_ms, &refusal);
+    if (err == SVM_OK || err == SVM_E_EXPIRED) {
+        struct svm_refusal unsigned_refusal;
+        refusal_init(&unsigned_refusal, SVM_OK);
+        if (verify(engine, job, &unsigned_refusal) != SVM_OK) {
+            job_refuse_now(engine, job, &unsigned_refusal);
+            return false;
+        }
+    }
+    if (err != SVM_OK) {
+        job_refuse(worker, job, &refusal);
+        return false;
+    }
+    if (may_be_on_disk(engine, job, now_ms)) {
+        struct svm_receipt *receipt = receipt_on_disk(engine, job);
+        if (receipt) {
+            answer_from_disk(worker, job, receipt);
+            return false;
+        }
+    }
+    switch (receipts_enter(engine->receipts, &job->digest, job->has_exact ? 0 : job->tx.expires_ms,
+                           &entry)) {
+    case RECEIPTS_ENTERED:
+        job->entry = entry;
+        return true;
+    case RECEIPTS_FOUND:
+        join(worker, job, entry);
+        return false;
+    case RECEIPTS_NO_MEMORY:
+        break;
+    }
+    refusal_init(&refusal, SVM_E_OVERLOADED);
+    job_refuse_now(engine, job, &refusal);
+    return false;
+}
+
+/* ---- dispatch --------------------------------------------------------------------------------------------------- */
+
+/* JOB met something that will pass: it is looked at again after a random, growing pause, a bounded number of times. */
+static void again(struct engine_worker *worker, struct engine_job *job,
+                  const struct svm_refusal *because)
+{
+    struct svm_engine *engine = worker->engine;
+    count_add(&worker->counters.retries, 1);
+    if (++job->attempts > engine->config.busy_attempts_max) {
+        struct svm_refusal refusal;
+        if (because && because->err == SVM_E_BUSY)
+            refusal = *because;
+        else
+            refusal_because(&refusal, SVM_E_BUSY,
+                            "an input stayed claimed for all attempts (engine.busy_attempts_max)");
+        refusal.has |= SVM_HAS_ATTEMPTS;
+        refusal.attempts = job->attempts - 1;
+        if (job->state == JOB_ORDERED)
+            worker->finished[worker->finished_count++] = job->order_slot;
+        job_refuse(worker, job, &refusal);
+        return;
+    }
+    uint32_t shift = job->attempts < 10 ? job->attempts : 10; /* 1 us .. 1 ms */
+    job->retry_at_ns = worker->now_ns + (rng_next(&worker->rng) & ((UINT64_C(1000) << shift) - 1));
+    job_list_push(&worker->retry, job);
+}
+
+/* The early look at an ordered transaction's inputs: a refusal before it has a position costs nobody anything. */
+static enum attempt_result look(struct engine_job *job, struct svm_refusal *refusal)
+{
+    for (uint16_t i = 0; i < job->tx.input_count; i++) {
+        const struct mvcc_version *version = mvcc_newest(job->heads[i]);
+        const struct model_object *object = version ? (const void *)version->payload : NULL;
+        refusal_init(refusal, SVM_OK);
+        enum svm_err err = exec_check_input(&job->tx, i, object, refusal);
+        if (err == SVM_OK)
+            continue;
+        refusal->err = err;
+        if (err == SVM_E_VERSION_CONFLICT && job->tx.inputs[i].version > version->version)
+            return ATTEMPT_AGAIN;
+        if (version) {
+            refusal->has |= SVM_HAS_SEQ;
+            refusal->seq = version->begin_seq;
+        }
+        return ATTEMPT_REFUSED;
+    }
+    return ATTEMPT_EXECUTED;
+}
+
+static void settle(struct engine_worker *worker, struct engine_job *job, enum attempt_result result,
+                   const struct svm_refusal *refusal)
+{
+    switch (result) {
+    case ATTEMPT_EXECUTED:
+        return;
+    case ATTEMPT_REFUSED:
+        if (job->state == JOB_ORDERED)
+            worker->finished[worker->finished_count++] = job->order_slot;
+        job_refuse(worker, job, refusal);
+        return;
+    case ATTEMPT_AGAIN:
+        again(worker, job, refusal);
+        return;
+    case ATTEMPT_FALLBACK:
+        job->path = SVM_PATH_CONSENSUS;
+        job->fallback = SVM_FALLBACK_CONTENDED;
+        count_add(&worker->counters.fallbacks[SVM_FALLBACK_CONTENDED], 1);
+        job_list_push(&worker->proposed, job);
+        return;
+    }
+}
+
+static void dispatch(struct engine_worker *worker, struct engine_job *job)
+{
+    struct svm_refusal refusal;
+    refusal_init(&refusal, SVM_OK);
+    if (job->state == JOB_NEW) {
+        route_decide(&job->tx, &job->path);
+        count_add(&worker->counters.routed[job->path], 1);
+        job->routed_ns = worker->now_ns;
+        job->state = JOB_ROUTED;
+    }
+    enum attempt_result result = execute_hold(worker, job, &refusal);
+    if (result == ATTEMPT_EXECUTED && job->state == JOB_ROUTED && job->path == SVM_PATH_CONSENSUS) {
+        result = look(job, &refusal);
+        if (result == ATTEMPT_EXECUTED) {
+            job_list_push(&worker->proposed, job);
+            return;
+        }
+    } else if (result == ATTEMPT_EXECUTED) {
+        result = execute_attempt(worker, job, &refusal);
+    }
+    settle(worker, job, result, &refusal);
+}
+
+/* A caller that does not wait is answered once its transaction is known to be good. */
+static void answer_unwaiting(struct engine_worker *worker, struct engine_job *job)
+{
+    if (job->wait == SVM_WAIT_NONE && !job->answered) {
+        job->answered = true;
+        answer_pending(worker->engine, job->callback, job->arg, &job->digest, false);
+    }
+}
+
+/* ---- the step --------------------------------------------------------------------------------------------------- */
+
+static size_t take(struct engine_worker *worker, struct engine_job *jobs[ENGINE_BATCH])
+{
+    struct svm_engine *engine = worker->engine;
+    size_t n = 0;
+    for (uint32_t k = 0; k < engine->worker_count && n == 0; k++) {
+        struct ring *ring = engine->workers[(worker->index + k) % engine->worker_count].ring;
+        while (n < ENGINE_BATCH && (jobs[n] = ring_try_pop(ring)) != NULL)
+            n++;
+    }
+    return n;
+}
+
+static void run_new(struct engine_worker *worker, struct engine_job **jobs, size_t count)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!prepare(worker, jobs[i]))
+            continue;
+        for (uint16_t k = 0; k < jobs[i]->tx.input_count && k < 4; k++)
+            mvcc_prefetch(worker->engine->objects, jobs[i]->tx.inputs[k].id.b, 32);
+        jobs[n++] = jobs[i];
+    }
+    for (size_t i = 0; i < n; i++) {
+        answer_unwaiting(worker, jobs[i]);
+        dispatch(worker, jobs[i]);
+    }
+}
+
+static void propose(struct engine_worker *worker)
+{
+    struct engine_job *jobs[ENGINE_BATCH];
+    struct svm_engine *engine = worker->engine;
+    while (worker->proposed.head) {
+        size_t n = 0;
+        while (n < ENGINE_BATCH && (jobs[n] = job_list_pop(&worker->proposed)) != NULL)
+            n++;
+        engine->order.propose(engine->order.self, engine, worker, jobs, n);
+    }
+}
+
+static bool run_ordered(struct engine_worker *worker)
+{
+    struct svm_engine *engine = worker->engine;
+    size_t ran = 0;
+    for (struct engine_job *job; ran < 4 * ENGINE_BATCH; ran++) {
+        if (worker->finished_count == ENGINE_BATCH ||
+            (!worker->local.head && worker->finished_count > 0))
+            order_finish(engine, worker);
+        job = job_list_pop(&worker->local);
+        if (!job)
+            job = ring_try_pop(engine->ready);
+        if (!job)
+            break;
+        dispatch(worker, job);
+    }
+    order_finish(engine, worker);
+    return ran > 0;
+}
+
+static bool run_retries(struct engine_worker *worker)
+{
+    struct job_list due = worker->retry;
+    bool ran = false;
+    worker->retry = (struct job_list){0};
+    for (struct engine_job *job; (job = job_list_pop(&due));) {
+        if (job->retry_at_ns > worker->now_ns) {
+            job_list_push(&worker->retry, job);
+            continue;
+        }
+        ran = true;
+        dispatch(worker, job);
+        if (worker->finished_count == ENGINE_BATCH)
+            order_finish(worker->engine, worker);
+    }
+    return ran;
+}
+
+bool worker_step(struct engine_worker *worker)
+{
+    struct svm_engine *engine = worker->engine;
+    struct engine_job *jobs[ENGINE_BATCH];
+    if (engine->hooks.worker_step)
+        engine->hooks.worker_step(engine->hooks.arg, worker->index);
+    atomic_fetch_add_explicit(&worker->ticks, 1, memory_order_relaxed);
+    worker->now_ns = engine_now_ns(engine);
+
+    bool busy = worker->local.head != NULL;
+    size_t n = take(worker, jobs);
+    if (n > 0)
+        run_new(worker, jobs, n);
+    busy |= n > 0;
+    if (worker->retry.head)
+        busy |= run_retries(worker);
+    propose(worker);
+    busy |= run_ordered(worker);
+    propose(worker);
+    if (busy)
+        complete_executed(engine);
+    mvcc_quiesce(worker->mvcc);
+    return busy;
+}
+
+static bool has_work(const struct engine_worker *worker)
+{
+    struct svm_engine *engine = worker->engine;
+    if (worker->local.head || ring_depth(engine->ready) > 0)
+        return true;
+    for (uint32_t i = 0; i < engine->worker_count; i++)
+        if (ring_depth(engine->workers[i].ring) > 0)
+            return true;
+    return false;
+}
+
+void worker_main(void *arg)
+{
+    enum { IDLE_US = 100000, RETRY_US = 20 };
+    struct engine_worker *worker = arg;
+    mvcc_online(worker->mvcc);
+    while (!atomic_load(&worker->engine->stop_workers)) {
+        if (worker_step(worker))
+            continue;
+        uint32_t ticket = park_prepare(&worker->park);
+        if (has_work(worker) || atomic_load(&worker->engine->stop_workers)) {
+            park_cancel(&worker->park);
+            continue;
+        }
+        mvcc_offline(worker->mvcc);
+        park_wait(&worker->park, ticket, worker->retry.head ? RETRY_US : IDLE_US);
+        mvcc_online(worker->mvcc);
+    }
+    mvcc_offline(worker->mvcc);
+}
