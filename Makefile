@@ -51,7 +51,7 @@ STRICT := $(if $(filter 1,$(WERROR)),-Werror)
 
 # ---- libraries -------------------------------------------------------------------------------------------------------
 
-PKGS := libuv jansson libsodium rocksdb libmicrohttpd libsystemd inih libcurl
+PKGS := libuv jansson libsodium rocksdb libmicrohttpd inih libcurl
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
 CHECK_CFLAGS := $(shell $(PKG_CONFIG) --cflags check 2>/dev/null)
