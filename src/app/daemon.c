@@ -19,7 +19,8 @@ enum { REASON_MAX = 512 };
 _Static_assert((int)SVM_LOG_ERROR == LOG_LEVEL_ERROR && (int)SVM_LOG_DEBUG == LOG_LEVEL_DEBUG,
                "the engine's levels are the log's");
 
-static void engine_log(void *arg, enum svm_log_level level, const char *event, const char *text)
+static void write_engine_log(void *arg, enum svm_log_level level, const char *event,
+                             const char *text)
 {
     (void)arg;
     log_event((enum log_level)level, event, log_str("text", text));
@@ -27,7 +28,7 @@ static void engine_log(void *arg, enum svm_log_level level, const char *event, c
 
 /* The disk has failed: what was acknowledged is safe, nothing more will be. There is nothing to drain into, so the process
  * ends here; recovery does the rest. Runs on a thread of the engine. */
-static void engine_fatal(void *arg, enum svm_err err, const char *reason)
+static void end_on_fatal(void *arg, enum svm_err err, const char *reason)
 {
     (void)arg;
     log_event(LOG_LEVEL_ERROR, "engine.fatal", log_str("error", svm_err_name(err)),
@@ -74,7 +75,7 @@ bool daemon_open_engine(struct daemon *daemon)
     struct svm_refusal detail = {.err = SVM_OK};
     struct svm_chain_info chain;
     notify_status("opening the data directory");
-    daemon->options.engine.log = engine_log;
+    daemon->options.engine.log = write_engine_log;
     daemon->options.engine.log_arg = daemon;
     const enum svm_err err = svm_engine_open(&daemon->engine, &daemon->options.engine, &detail);
     if (err != SVM_OK) {
@@ -85,7 +86,7 @@ bool daemon_open_engine(struct daemon *daemon)
         daemon->engine = NULL;
         return false;
     }
-    svm_on_fatal(daemon->engine, engine_fatal, daemon);
+    svm_on_fatal(daemon->engine, end_on_fatal, daemon);
     svm_chain_info(daemon->engine, &chain);
     log_event(LOG_LEVEL_INFO, "engine.opened", log_u64("chain", chain.chain),
               log_hex("genesis", chain.genesis.b, sizeof chain.genesis.b),

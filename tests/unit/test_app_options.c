@@ -170,10 +170,10 @@ END_TEST
 START_TEST(values_have_units)
 {
     ck_assert_int_eq(
-        load("--dev", "--cache.bytes=64MiB", "--gc.interval=2500ms", "--receipts.seconds=36h"),
+        load("--dev", "--cache.bytes=64MiB", "--gc.interval=250ms", "--receipts.seconds=36h"),
         OPTIONS_OK);
     ck_assert_uint_eq(options.engine.cache_bytes, 64u << 20);
-    ck_assert_uint_eq(options.engine.gc_interval_ms, 2500);
+    ck_assert_uint_eq(options.engine.gc_interval_ms, 250);
     ck_assert_uint_eq(options.engine.receipts_seconds, 36 * 3600);
     options_free(&options);
     ck_assert_int_eq(load("--dev", "--cache.bytes", "4000000", "--receipts.seconds=7200"),
@@ -287,13 +287,13 @@ END_TEST
 
 START_TEST(flag_beats_environment_beats_file_beats_default)
 {
-    const char *path = write_file("[gc]\ninterval = 2s\ninterval_min = 20ms ; why not\n"
+    const char *path = write_file("[gc]\ninterval = 200ms\ninterval_min = 2ms ; why not\n"
                                   "# a comment\n[log]\nlevel = debug\n[node]\ndev = yes\n");
-    char *env[] = {(char[]){"SUPERVM_GC_INTERVAL=3s"}, (char[]){"SUPERVM_GC_INTERVAL_MIN=30ms"},
+    char *env[] = {(char[]){"SUPERVM_GC_INTERVAL=300ms"}, (char[]){"SUPERVM_GC_INTERVAL_MIN=3ms"},
                    (char[]){"HOME=/"}, NULL};
-    ck_assert_int_eq(load_with(env, "--gc.interval=4s", "--config", path, NULL), OPTIONS_OK);
-    ck_assert_uint_eq(options.engine.gc_interval_ms, 4000);
-    ck_assert_uint_eq(options.engine.gc_interval_min_ms, 30);
+    ck_assert_int_eq(load_with(env, "--gc.interval=400ms", "--config", path, NULL), OPTIONS_OK);
+    ck_assert_uint_eq(options.engine.gc_interval_ms, 400);
+    ck_assert_uint_eq(options.engine.gc_interval_min_ms, 3);
     ck_assert_int_eq(options.node.log_level, LOG_LEVEL_DEBUG);
     ck_assert(options.node.dev);
     ck_assert_str_eq(options.warning, "");
@@ -385,13 +385,13 @@ static char *printed(bool sample)
 
 START_TEST(what_is_printed_can_be_read)
 {
-    ck_assert_int_eq(load("--dev", "--gc.interval=4s", "--rpc.hosts=x,y", "--log.format=json"),
+    ck_assert_int_eq(load("--dev", "--gc.interval=400ms", "--rpc.hosts=x,y", "--log.format=json"),
                      OPTIONS_OK);
     char *first = printed(false);
     options_free(&options);
-    ck_assert_ptr_nonnull(strstr(first, "interval = 4s ; flag\n"));
+    ck_assert_ptr_nonnull(strstr(first, "interval = 400ms ; flag\n"));
     ck_assert_int_eq(load("--config", write_file(first), NULL, NULL), OPTIONS_OK);
-    ck_assert_uint_eq(options.engine.gc_interval_ms, 4000);
+    ck_assert_uint_eq(options.engine.gc_interval_ms, 400);
     ck_assert_uint_eq(options.gateway.hosts_count, 2);
     ck_assert_int_eq(options.node.log_format, LOG_FORMAT_JSON);
     options_free(&options);
@@ -460,21 +460,21 @@ START_TEST(a_reload_takes_what_it_can)
     struct options live;
     trace[0] = '\0';
     const char *path = write_file(
-        "[node]\ndev = on\n[engine]\nworkers = 2\n[gc]\ninterval = 1s\n[rpc]\nhosts = a\n");
+        "[node]\ndev = on\n[engine]\nworkers = 2\n[gc]\ninterval = 100ms\n[rpc]\nhosts = a\n");
     ck_assert_int_eq(load("--config", path, NULL, NULL), OPTIONS_OK);
     live = options;
     live.gateway.host = live.listen_host;
     live.gateway.hosts = live.hosts.items;
     const char *datadir = live.node.datadir;
     write_file(
-        "[node]\ndev = on\n[engine]\nworkers = 4\n[gc]\ninterval = 3s\n[rpc]\nhosts = b,c\n");
+        "[node]\ndev = on\n[engine]\nworkers = 4\n[gc]\ninterval = 300ms\n[rpc]\nhosts = b,c\n");
     ck_assert_int_eq(load("--config", path, NULL, NULL), OPTIONS_OK);
     ck_assert_int_eq(options_reload(&options, &live, error, sizeof error, note, NULL), OPTIONS_OK);
-    ck_assert_str_eq(trace, "rpc.hosts a>b,c\nengine.workers 2>4 later\ngc.interval 1s>3s\n");
+    ck_assert_str_eq(trace, "rpc.hosts a>b,c\nengine.workers 2>4 later\ngc.interval 100ms>300ms\n");
     options_adopt(&live, &options);
     options_free(&options);
     ck_assert_uint_eq(live.engine.workers, 2);
-    ck_assert_uint_eq(live.engine.gc_interval_ms, 3000);
+    ck_assert_uint_eq(live.engine.gc_interval_ms, 300);
     ck_assert_uint_eq(live.gateway.hosts_count, 2);
     ck_assert_str_eq(live.gateway.hosts[1], "c");
     ck_assert_ptr_eq(live.node.datadir, datadir); /* others borrow it */
