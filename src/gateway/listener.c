@@ -1,0 +1,319 @@
+#include "gateway/listener.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "gateway/http.h"
+#include "gateway/state.h"
+
+enum { BACKLOG = 1024 };
+
+/* ---- the loop --------------------------------------------------------------------------------------------- */
+
+static void on_timer(uv_timer_t *timer)
+{
+    listener_run(timer->data);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    (void)status;
+    (void)events;
+    listener_run(poll->data);
+}
+
+void listener_run(struct listener *listener)
+{
+    MHD_UNSIGNED_LONG_LONG timeout_ms = 0;
+    if (listener->daemon == NULL) {
+        return;
+    }
+    listener->due = false;
+    (void)MHD_run(listener->daemon);
+    if (MHD_get_timeout(listener->daemon, &timeout_ms) == MHD_YES) {
+        uv_timer_start(&listener->timer, on_timer, timeout_ms, 0);
+    } else {
+        uv_timer_stop(&listener->timer);
+    }
+}
+
+/* ---- sockets ---------------------------------------------------------------------------------------------- */
+
+static enum svm_err fail(struct listener *listener, char *reason, size_t reason_size,
+                         const char *what, const char *cure)
+{
+    const int error = errno;
+    snprintf(reason, reason_size, "cannot listen on %s: %s: %s%s", listener->address, what,
+             strerror(error), cure);
+    if (listener->fd >= 0) {
+        close(listener->fd);
+        listener->fd = -1;
+    }
+    return SVM_E_IO;
+}
+
+static const char *cure_for(int error)
+{
+    return error == EADDRINUSE      ? "; choose another port, or 0 for a free one"
+           : error == EADDRNOTAVAIL ? "; this machine has no such address"
+           : error == EACCES        ? "; ports below 1024 need a privilege"
+                                    : "";
+}
+
+static void format_bound(struct listener *listener)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t len = sizeof address;
+    char host[256], port[16];
+    if (getsockname(listener->fd, (struct sockaddr *)&address, &len) != 0 ||
+        getnameinfo((struct sockaddr *)&address, len, host, sizeof host, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
+        return;
+    }
+    snprintf(listener->address, sizeof listener->address,
+             address.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+}
+
+static enum svm_err bind_tcp(struct listener *listener, const struct addrinfo *info, char *reason,
+                             size_t reason_size)
+{
+    const int on = 1;
+    listener->fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (listener->fd < 0) {
+        return fail(listener, reason, reason_size, "socket", "");
+    }
+    (void)setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(listener->fd, info->ai_addr, info->ai_addrlen) != 0) {
+        return fail(listener, reason, reason_size, "bind", cure_for(errno));
+    }
+    if (listen(listener->fd, BACKLOG) != 0) {
+        return fail(listener, reason, reason_size, "listen", cure_for(errno));
+    }
+    format_bound(listener);
+    return SVM_OK;
+}
+
+/* A socket file that nobody answers on is left from a node that was killed. */
+static bool is_stale(const struct sockaddr_un *address)
+{
+    struct stat st;
+    if (lstat(address->sun_path, &st) != 0 || !S_ISSOCK(st.st_mode)) {
+        return false;
+    }
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const bool dead = fd >= 0 &&
+                      connect(fd, (const struct sockaddr *)address, sizeof *address) != 0 &&
+                      errno == ECONNREFUSED;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return dead;
+}
+
+static enum svm_err bind_unix(struct listener *listener, const char *path, uint32_t mode,
+                              char *reason, size_t reason_size)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path) {
+        snprintf(reason, reason_size, "the path of the unix socket is longer than %zu bytes: %s",
+                 sizeof address.sun_path - 1, path);
+        return SVM_E_BAD_CONFIG;
+    }
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    if (is_stale(&address)) {
+        (void)unlink(path);
+    }
+    listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (listener->fd < 0) {
+        return fail(listener, reason, reason_size, "socket", "");
+    }
+    /* nobody but us may connect before the mode is set */
+    const mode_t mask = umask(0177);
+    const int bound = bind(listener->fd, (struct sockaddr *)&address, sizeof address);
+    const int error = errno;
+    (void)umask(mask);
+    errno = error;
+    if (bound != 0) {
+        return fail(listener, reason, reason_size, "bind",
+                    error == EADDRINUSE ? "; another node answers there, or the path is no socket"
+                                        : "");
+    }
+    if (chmod(path, mode) != 0 || listen(listener->fd, BACKLOG) != 0) {
+        const enum svm_err err = fail(listener, reason, reason_size, "listen", "");
+        (void)unlink(path);
+        return err;
+    }
+    return SVM_OK;
+}
+
+/* ---- life ------------------------------------------------------------------------------------------------- */
+
+static void log_http(void *arg, const char *format, va_list args)
+{
+    char text[256];
+    (void)arg;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    vsnprintf(text, sizeof text, format, args);
+#pragma GCC diagnostic pop
+    text[strcspn(text, "\n")] = '\0';
+    log_event(LOG_LEVEL_DEBUG, "gateway.http", log_str("text", text));
+}
+
+static enum svm_err start(struct listener *listener, char *reason, size_t reason_size)
+{
+    const struct gateway_config *config = &listener->gateway->config;
+    listener->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+        http_access, listener, MHD_OPTION_EXTERNAL_LOGGER, log_http, NULL, MHD_OPTION_LISTEN_SOCKET,
+        listener->fd, MHD_OPTION_NOTIFY_COMPLETED, http_completed, listener,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)config->connections_max,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)((config->idle_timeout_ms + 999) / 1000),
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)config->header_bytes_max,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+    if (listener->daemon == NULL) {
+        errno = ENOMEM;
+        (void)fail(listener, reason, reason_size, "HTTP",
+                   "; too few file descriptors for http.connections_max?");
+        return SVM_E_IO;
+    }
+    listener->fd = -1;
+    uv_loop_t *loop = listener->gateway->loop;
+    const int epoll_fd = MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+    (void)uv_timer_init(loop, &listener->timer);
+    (void)uv_poll_init(loop, &listener->poll, epoll_fd);
+    listener->timer.data = listener;
+    listener->poll.data = listener;
+    listener->gateway->handles += 2;
+    (void)uv_poll_start(&listener->poll, UV_READABLE, on_poll);
+    listener_run(listener);
+    return SVM_OK;
+}
+
+static struct listener *listener_create(struct gateway *gateway, bool is_unix)
+{
+    struct listener *listener = calloc(1, sizeof *listener);
+    if (listener != NULL) {
+        listener->gateway = gateway;
+        listener->fd = -1;
+        listener->is_unix = is_unix;
+    }
+    return listener;
+}
+
+enum svm_err listener_open_tcp(struct listener **listener_out, struct gateway *gateway,
+                               char *reason, size_t reason_size)
+{
+    const struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                                   .ai_socktype = SOCK_STREAM,
+                                   .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *info = NULL;
+    char port[8];
+    struct listener *listener = listener_create(gateway, false);
+    if (listener == NULL) {
+        return SVM_E_NO_MEMORY;
+    }
+    const char *host = gateway->config.host;
+    snprintf(port, sizeof port, "%u", (unsigned)gateway->config.port);
+    snprintf(listener->address, sizeof listener->address,
+             strchr(host, ':') != NULL ? "[%s]:%s" : "%s:%s", host, port);
+    const int error = getaddrinfo(host, port, &hints, &info);
+    enum svm_err err;
+    if (error != 0) {
+        snprintf(reason, reason_size, "cannot listen on %s: %s", listener->address,
+                 gai_strerror(error));
+        err = SVM_E_BAD_CONFIG;
+    } else {
+        err = bind_tcp(listener, info, reason, reason_size);
+        freeaddrinfo(info);
+    }
+    if (err == SVM_OK) {
+        err = start(listener, reason, reason_size);
+    }
+    if (err != SVM_OK) {
+        free(listener);
+        return err;
+    }
+    *listener_out = listener;
+    return SVM_OK;
+}
+
+enum svm_err listener_open_unix(struct listener **listener_out, struct gateway *gateway,
+                                char *reason, size_t reason_size)
+{
+    const char *path = gateway->config.unix_path;
+    struct listener *listener = listener_create(gateway, true);
+    if (listener == NULL) {
+        return SVM_E_NO_MEMORY;
+    }
+    snprintf(listener->address, sizeof listener->address, "%s", path);
+    enum svm_err err = bind_unix(listener, path, gateway->config.unix_mode, reason, reason_size);
+    if (err == SVM_OK) {
+        err = start(listener, reason, reason_size);
+        if (err != SVM_OK) {
+            (void)unlink(path);
+        }
+    }
+    if (err != SVM_OK) {
+        free(listener);
+        return err;
+    }
+    *listener_out = listener;
+    return SVM_OK;
+}
+
+void listener_quiesce(struct listener *listener)
+{
+    if (listener->daemon != NULL && !listener->quiesced) {
+        const int fd = MHD_quiesce_daemon(listener->daemon);
+        listener->quiesced = true;
+        if (fd >= 0) {
+            close(fd);
+        }
+    }
+}
+
+unsigned listener_connections(const struct listener *listener)
+{
+    const union MHD_DaemonInfo *info =
+        listener->daemon != NULL
+            ? MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)
+            : NULL;
+    return info != NULL ? info->num_connections : 0;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct listener *listener = handle->data;
+    struct gateway *gateway = listener->gateway;
+    /* the two handles close in one turn of the loop: the second one frees */
+    if (listener->due) {
+        free(listener);
+    } else {
+        listener->due = true;
+    }
+    gateway->handles--;
+    gateway_settle(gateway);
+}
+
+void listener_close(struct listener *listener)
+{
+    if (listener->is_unix) {
+        (void)unlink(listener->gateway->config.unix_path);
+    }
+    uv_poll_stop(&listener->poll);
+    uv_timer_stop(&listener->timer);
+    MHD_stop_daemon(listener->daemon);
+    listener->daemon = NULL;
+    listener->due = false; /* from here on: one handle has closed */
+    uv_close((uv_handle_t *)&listener->poll, on_closed);
+    uv_close((uv_handle_t *)&listener->timer, on_closed);
+}

@@ -1,0 +1,91 @@
+/* gateway/state.h - the gateway's own state, shared by its files. Everything is L's unless it says otherwise. */
+#ifndef GATEWAY_STATE_H
+#define GATEWAY_STATE_H
+
+#include <stdatomic.h>
+
+#include <uv.h>
+
+#include "base/ring.h"
+#include "gateway/deadlines.h"
+#include "gateway/gateway.h"
+#include "gateway/rpc.h"
+
+struct listener;
+struct http_request;
+
+enum gateway_transport { GATEWAY_HTTP, GATEWAY_UNIX, GATEWAY_STREAM, GATEWAY_TRANSPORTS };
+
+enum { PROBES_THREADS_MAX = 72, PROBES_STALL_MS = 10000, PROBES_TICK_MS = 1000 };
+
+/* What the probes remember of the engine's threads. */
+struct probes {
+    uint64_t ticks[PROBES_THREADS_MAX];
+    uint64_t moved_ms[PROBES_THREADS_MAX]; /* uv_now of the last movement */
+    size_t count;
+};
+
+/* Counters of the gateway; index RPC_METHODS_MAX stands for unknown methods. */
+struct gateway_counters {
+    uint64_t requests[RPC_METHODS_MAX + 1][SVM_ERR_COUNT]; /* by public error, SVM_OK = answered */
+    uint64_t durations[RPC_METHODS_MAX + 1][SVM_HISTOGRAM_BOUNDS + 1];
+    uint64_t duration_us[RPC_METHODS_MAX + 1];
+    uint64_t submitted[GATEWAY_TRANSPORTS];
+    uint64_t http_refused; /* requests refused before they reached a method */
+};
+
+/* The faucet of the development chain, looked up once. */
+struct gateway_faucet {
+    bool known;
+    struct svm_id id;
+    enum svm_kind kind;
+    unsigned account; /* that may withdraw */
+};
+
+struct gateway {
+    struct gateway_config config; /* `hosts` and `cors_origins` are borrowed */
+    struct svm_engine *engine;    /* constant */
+    uv_loop_t *loop;
+    struct listener *tcp, *local; /* NULL = none */
+
+    struct ring *completions; /* any thread pushes */
+    uv_async_t wake;          /* any thread sends */
+    uv_prepare_t prepare;
+    uv_timer_t deadline_timer;
+    uv_timer_t probe_timer;
+    unsigned handles; /* not yet closed */
+    struct deadlines deadlines;
+
+    struct http_request *requests; /* all, for the end */
+    size_t requests_count;
+    size_t calls;    /* in flight */
+    size_t blocking; /* of them on the pool */
+    size_t waiters;  /* items of wait groups */
+
+    bool draining, ready, closing, stopped;
+    gateway_drained_fn *drained;
+    void *drained_arg;
+    gateway_closed_fn *closed;
+    void *closed_arg;
+
+    struct svm_chain_info chain;  /* constant */
+    struct gateway_faucet faucet; /* constant */
+    uint64_t started_ms;
+    uint64_t dev_nonce;
+    _Atomic bool load_running; /* dev_generateLoad */
+    char *openrpc;             /* constant */
+    size_t openrpc_len;
+    struct probes probes;
+    struct gateway_counters counters;
+};
+
+/* gateway_settle: something has ended; tell the drainer or go on closing if that was the last. */
+void gateway_settle(struct gateway *gateway);
+
+/* gateway_watch_deadlines: see that the wheel turns while it holds something. */
+void gateway_watch_deadlines(struct gateway *gateway);
+
+/* gateway_begin_drain: as gateway_drain without a callback, for admin_drain. */
+void gateway_begin_drain(struct gateway *gateway);
+
+#endif

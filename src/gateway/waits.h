@@ -1,0 +1,70 @@
+/* gateway/waits.h - transactions handed to the engine, and what comes back.
+ *
+ *      L                                      engine threads
+ *      waits_create                           callback: copy the outcome into the item,
+ *      waits_submit.. --- bytes ------------>           push the item, wake the loop
+ *      waits_start    <-- completion ring ---
+ *      done(group)        when every item has finished, or the time is up
+ *
+ * A group whose time is up is answered and then waits as a tombstone for its late callbacks. Items are counted against
+ * GATEWAY_WAITERS_MAX from creation to the last callback, and the ring holds that many, so a push never fails.
+ *
+ * Thread   L, but for the callback. */
+#ifndef GATEWAY_WAITS_H
+#define GATEWAY_WAITS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gateway/deadlines.h"
+#include <svm/engine.h>
+
+struct gateway;
+struct wait_group;
+
+/* What is known of one transaction. Only `finished` may be read before it is true. */
+struct wait_item {
+    struct wait_group *group;
+    bool finished; /* L's */
+    bool pending, duplicate, durable, digest_known;
+    enum svm_err err;
+    uint64_t durable_seq;
+    struct svm_digest digest;
+    struct svm_receipt *receipt; /* own; NULL = none */
+    struct svm_refusal *refusal; /* own; NULL = none */
+};
+
+typedef void wait_done_fn(void *arg, const struct wait_group *group);
+
+struct wait_group {
+    struct gateway *gateway;
+    wait_done_fn *done; /* NULL = tombstone */
+    void *arg;
+    struct deadline deadline;
+    size_t outstanding; /* callbacks to come */
+    size_t count;
+    struct wait_item items[];
+};
+
+/* waits_create: a group of COUNT items, none of them submitted.
+ * Returns NULL when the limit of waits is met or memory has ended: answer OVERLOADED. */
+struct wait_group *waits_create(struct gateway *gateway, size_t count);
+
+/* Hand item INDEX to the engine. A refusal at once finishes the item. */
+void waits_submit(struct wait_group *group, size_t index, struct svm_bytes bytes,
+                  enum svm_wait wait);
+void waits_await(struct wait_group *group, size_t index, const struct svm_digest *digest,
+                 enum svm_wait wait);
+/* waits_submit_all: item i gets TXS[i]; one wake-up of the engine for all. */
+void waits_submit_all(struct wait_group *group, const struct svm_bytes *txs, enum svm_wait wait);
+
+/* waits_start: call DONE once, when everything has finished or after TIMEOUT_MS; the group is gone when DONE returns.
+ * Returns true if everything has finished already: then DONE is not called, and the caller calls waits_release. */
+bool waits_start(struct wait_group *group, uint32_t timeout_ms, wait_done_fn *done, void *arg);
+void waits_release(struct wait_group *group);
+
+/* waits_collect: take what the engine has pushed. Called by the loop's wake-up. */
+void waits_collect(struct gateway *gateway);
+
+#endif
