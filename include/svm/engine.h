@@ -112,6 +112,7 @@ struct svm_dev_account {
     struct svm_address address;
     struct svm_id coin;
 };
+/* INDEX SVM_DEV_ACCOUNTS is the faucet, whose coin is the object "faucet". */
 void svm_dev_account(struct svm_dev_account *account_out, unsigned index);
 /* Object ids of the dev genesis: SHA-256("supervm dev object " || label): "alice coin", "alice spare 0".."4", ...,
  * "faucet", "counter", "pool", "notice". */

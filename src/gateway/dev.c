@@ -6,31 +6,30 @@
 
 enum { SIGNED_EXTRA_BYTES = 128, DEV_TX_BYTES = 1024, DEV_GAS_LIMIT = 1000000 };
 
-bool dev_account_find(struct svm_dev_account *account_out, const char *name_or_address)
+const struct svm_dev_account *dev_account_find(const struct gateway *gateway,
+                                               const char *name_or_address)
 {
     struct svm_address address;
     const bool by_address = svm_hex32_parse(address.b, name_or_address) == SVM_OK;
     for (unsigned i = 0; i < SVM_DEV_ACCOUNTS; i++) {
-        svm_dev_account(account_out, i);
-        if (by_address ? memcmp(&account_out->address, &address, sizeof address) == 0
-                       : strcmp(account_out->name, name_or_address) == 0) {
-            return true;
+        const struct svm_dev_account *account = &gateway->dev_accounts[i];
+        if (by_address ? memcmp(&account->address, &address, sizeof address) == 0
+                       : strcmp(account->name, name_or_address) == 0) {
+            return account;
         }
     }
-    return false;
+    return NULL;
 }
 
-bool dev_address_parse(struct svm_address *address_out, const char *name_or_address)
+bool dev_address_parse(struct svm_address *address_out, const struct gateway *gateway,
+                       const char *name_or_address)
 {
-    struct svm_dev_account account;
-    if (svm_hex32_parse(address_out->b, name_or_address) == SVM_OK) {
+    const struct svm_dev_account *account = dev_account_find(gateway, name_or_address);
+    if (account != NULL) {
+        *address_out = account->address;
         return true;
     }
-    if (!dev_account_find(&account, name_or_address)) {
-        return false;
-    }
-    *address_out = account.address;
-    return true;
+    return svm_hex32_parse(address_out->b, name_or_address) == SVM_OK;
 }
 
 static void build(struct svm_tx_builder *builder, const struct dev_payment *payment)
@@ -38,9 +37,7 @@ static void build(struct svm_tx_builder *builder, const struct dev_payment *paym
     svm_tx_builder_nonce(builder, payment->nonce);
     svm_tx_builder_expires(builder, payment->expires_ms);
     svm_tx_builder_gas_limit(builder, DEV_GAS_LIMIT);
-    const int coin = payment->coin_kind == SVM_KIND_SHARED
-                         ? svm_tx_builder_shared(builder, &payment->coin, true)
-                         : svm_tx_builder_owned_latest(builder, &payment->coin);
+    const int coin = svm_tx_builder_owned_latest(builder, &payment->coin);
     const struct svm_op pay = {.kind = SVM_OP_PAY,
                                .input = (uint16_t)coin,
                                .u.pay = {.to = *payment->to, .amount = {.units = payment->amount}}};

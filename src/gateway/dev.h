@@ -10,16 +10,18 @@
 #include <svm/engine.h>
 #include <svm/tx.h>
 
-/* dev_account_find: by name, or by address as 0x and hex. */
-bool dev_account_find(struct svm_dev_account *account_out, const char *name_or_address);
+/* dev_account_find: by name, or by address as 0x and hex; NULL = none. Not the faucet. */
+const struct svm_dev_account *dev_account_find(const struct gateway *gateway,
+                                               const char *name_or_address);
 /* dev_address_parse: the address of a dev account by name, or any address. */
-bool dev_address_parse(struct svm_address *address_out, const char *name_or_address);
+bool dev_address_parse(struct svm_address *address_out, const struct gateway *gateway,
+                       const char *name_or_address);
 
+/* A payment from an owned coin at its latest version. */
 struct dev_payment {
     const struct svm_dev_account *from;
     const struct svm_address *to;
     struct svm_id coin;
-    enum svm_kind coin_kind; /* owned (at its latest version) or shared */
     uint64_t amount;
     const struct svm_id
         *counter; /* also add 1 to the first u64 of this shared object; NULL = not */

@@ -124,40 +124,6 @@ static bool join_openrpc(struct gateway *gateway)
     return whole;
 }
 
-/* The dev account with ADDRESS, or that may withdraw from an open pool. */
-static bool faucet_account(unsigned *account_out, const struct svm_object *object)
-{
-    const struct svm_address *holder =
-        object->kind == SVM_KIND_OWNED ? &object->owner : &object->controller;
-    for (unsigned i = 0; i < SVM_DEV_ACCOUNTS; i++) {
-        struct svm_dev_account account;
-        svm_dev_account(&account, i);
-        if (object->open_withdraw || memcmp(&account.address, holder, sizeof *holder) == 0) {
-            *account_out = i;
-            return true;
-        }
-    }
-    return false;
-}
-
-static void find_faucet(struct gateway *gateway)
-{
-    struct gateway_faucet *faucet = &gateway->faucet;
-    struct svm_snapshot *snapshot = NULL;
-    struct svm_object *object = NULL;
-    svm_dev_object_id(&faucet->id, "faucet");
-    if (svm_snapshot_open(gateway->engine, &snapshot) != SVM_OK) {
-        return;
-    }
-    if (svm_object_get(snapshot, &faucet->id, &object) == SVM_OK) {
-        faucet->kind = object->kind;
-        faucet->known =
-            object->kind != SVM_KIND_IMMUTABLE && faucet_account(&faucet->account, object);
-        svm_object_free(object);
-    }
-    svm_snapshot_close(snapshot);
-}
-
 static uint64_t wall_ms(void)
 {
     struct timespec now;
@@ -222,8 +188,8 @@ enum svm_err gateway_open(struct gateway **gateway_out, const struct gateway_con
     }
     deadlines_init(&gateway->deadlines, uv_now(loop));
     svm_chain_info(engine, &gateway->chain);
-    if (config->dev) {
-        find_faucet(gateway);
+    for (unsigned i = 0; config->dev && i < GATEWAY_DEV_ACCOUNTS; i++) {
+        svm_dev_account(&gateway->dev_accounts[i], i);
     }
     open_handles(gateway);
     const enum svm_err err = open_listeners(gateway, reason, reason_size);

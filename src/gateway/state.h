@@ -34,13 +34,8 @@ struct gateway_counters {
     uint64_t http_refused; /* requests refused before they reached a method */
 };
 
-/* The faucet of the development chain, looked up once. */
-struct gateway_faucet {
-    bool known;
-    struct svm_id id;
-    enum svm_kind kind;
-    unsigned account; /* that may withdraw */
-};
+/* The accounts of the development genesis, and behind them the faucet. */
+enum { GATEWAY_FAUCET = SVM_DEV_ACCOUNTS, GATEWAY_DEV_ACCOUNTS };
 
 struct gateway {
     struct gateway_config config; /* `hosts` and `cors_origins` are borrowed */
@@ -68,8 +63,8 @@ struct gateway {
     gateway_closed_fn *closed;
     void *closed_arg;
 
-    struct svm_chain_info chain;  /* constant */
-    struct gateway_faucet faucet; /* constant */
+    struct svm_chain_info chain;                               /* constant */
+    struct svm_dev_account dev_accounts[GATEWAY_DEV_ACCOUNTS]; /* constant; with `dev` only */
     uint64_t started_ms;
     uint64_t dev_nonce;
     _Atomic bool load_running; /* dev_generateLoad */

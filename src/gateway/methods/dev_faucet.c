@@ -7,22 +7,17 @@ const struct rpc_answer *dev_faucet_handle(struct rpc_call *call,
                                            const struct rpc_dev_faucet_params *params)
 {
     struct gateway *gateway = rpc_gateway(call);
-    struct svm_dev_account account;
+    const struct svm_dev_account *faucet = &gateway->dev_accounts[GATEWAY_FAUCET];
     struct svm_address to;
     struct svm_bytes tx;
     struct svm_refusal refusal = {0};
-    if (!gateway->faucet.known) {
-        return submit_not_found(call, "faucet", gateway->faucet.id.b);
-    }
-    if (!dev_address_parse(&to, params->to)) {
+    if (!dev_address_parse(&to, gateway, params->to)) {
         return rpc_fail_param(call, "to", "name of a dev account, or 0x and 64 hex digits",
                               params->to);
     }
-    svm_dev_account(&account, gateway->faucet.account);
-    const struct dev_payment payment = {.from = &account,
+    const struct dev_payment payment = {.from = faucet,
                                         .to = &to,
-                                        .coin = gateway->faucet.id,
-                                        .coin_kind = gateway->faucet.kind,
+                                        .coin = faucet->coin,
                                         .amount = params->amount,
                                         .chain = gateway->chain.chain,
                                         .nonce = dev_nonce(gateway),

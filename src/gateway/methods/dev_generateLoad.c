@@ -33,28 +33,27 @@ static void on_outcome(void *arg, const struct svm_outcome *outcome)
 }
 
 /* Transaction I of the load: account I pays its neighbour. The shared ones are spread evenly. */
-static enum svm_err submit_one(struct load *load, struct svm_engine *engine,
+static enum svm_err submit_one(struct load *load, const struct gateway *gateway,
                                struct dev_payment *payment,
                                const struct rpc_dev_generate_load_params *params, uint64_t i)
 {
-    struct svm_dev_account from, to;
+    const struct svm_dev_account *from = &gateway->dev_accounts[i % SVM_DEV_ACCOUNTS];
+    const struct svm_dev_account *to = &gateway->dev_accounts[(i + 1) % SVM_DEV_ACCOUNTS];
     struct svm_id counter;
     struct svm_bytes tx;
     struct arena arena;
-    svm_dev_account(&from, (unsigned)(i % SVM_DEV_ACCOUNTS));
-    svm_dev_account(&to, (unsigned)((i + 1) % SVM_DEV_ACCOUNTS));
     svm_dev_object_id(&counter, "counter");
-    payment->from = &from;
-    payment->to = &to.address;
-    payment->coin = from.coin;
+    payment->from = from;
+    payment->to = &to->address;
+    payment->coin = from->coin;
     payment->counter =
         (i + 1) * params->shared_ppm / 1000000 > i * params->shared_ppm / 1000000 ? &counter : NULL;
     payment->nonce++;
-    payment->expires_ms = svm_now_ms(engine) + DEV_EXPIRY_MS;
+    payment->expires_ms = svm_now_ms(gateway->engine) + DEV_EXPIRY_MS;
     arena_init(&arena);
     enum svm_err err = dev_payment_sign(&tx, &arena, payment, NULL);
     if (err == SVM_OK) {
-        err = svm_submit(engine, tx, SVM_WAIT_EXECUTED, on_outcome, load, NULL);
+        err = svm_submit(gateway->engine, tx, SVM_WAIT_EXECUTED, on_outcome, load, NULL);
     }
     arena_deinit(&arena);
     return err;
@@ -65,14 +64,13 @@ run(struct rpc_call *call, const struct rpc_dev_generate_load_params *params, st
 {
     const struct gateway *gateway = rpc_gateway(call);
     const uint64_t start_ns = uv_hrtime();
-    struct dev_payment payment = {.coin_kind = SVM_KIND_OWNED,
-                                  .amount = 1,
+    struct dev_payment payment = {.amount = 1,
                                   .chain = gateway->chain.chain,
                                   .nonce = gateway->started_ms * 1000000 + start_ns};
     uint64_t i = 0;
     for (; i < params->transactions; i++) {
         uv_sem_wait(&load->slots);
-        if (submit_one(load, rpc_engine(call), &payment, params, i) != SVM_OK) {
+        if (submit_one(load, gateway, &payment, params, i) != SVM_OK) {
             add(&load->refused);
             uv_sem_post(&load->slots);
         }

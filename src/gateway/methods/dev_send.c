@@ -7,21 +7,20 @@ const struct rpc_answer *dev_send_handle(struct rpc_call *call,
                                          const struct rpc_dev_send_params *params)
 {
     struct gateway *gateway = rpc_gateway(call);
-    struct svm_dev_account account;
+    const struct svm_dev_account *account = dev_account_find(gateway, params->from);
     struct svm_address to;
     struct svm_bytes tx;
     struct svm_refusal refusal = {0};
-    if (!dev_account_find(&account, params->from)) {
+    if (account == NULL) {
         return rpc_fail_param(call, "from", "name or address of a dev account", params->from);
     }
-    if (!dev_address_parse(&to, params->to)) {
+    if (!dev_address_parse(&to, gateway, params->to)) {
         return rpc_fail_param(call, "to", "name of a dev account, or 0x and 64 hex digits",
                               params->to);
     }
-    const struct dev_payment payment = {.from = &account,
+    const struct dev_payment payment = {.from = account,
                                         .to = &to,
-                                        .coin = params->has_coin ? params->coin : account.coin,
-                                        .coin_kind = SVM_KIND_OWNED,
+                                        .coin = params->has_coin ? params->coin : account->coin,
                                         .amount = params->amount,
                                         .chain = gateway->chain.chain,
                                         .nonce = dev_nonce(gateway),
