@@ -107,7 +107,8 @@ static void head_try_evict(struct collection *c, uint32_t shard_index, uint64_t 
 {
     struct mvcc_head *head = mvcc_slot_head(slot);
     uint64_t state = mvcc_state(head);
-    if (atomic_load_explicit(&head->referenced, memory_order_relaxed) != 0) {
+    if (!c->table->collect_pressed &&
+        atomic_load_explicit(&head->referenced, memory_order_relaxed) != 0) {
         atomic_store_explicit(&head->referenced, 0, memory_order_relaxed); /* second chance */
         return;
     }
@@ -174,6 +175,7 @@ bool mvcc_collect(struct mvcc_table *table, struct mvcc_thread *thread, uint64_t
         table->collect_slot = 0;
         table->collect_shard = (table->collect_shard + 1) % MVCC_SHARDS;
         if (table->collect_shard == 0) {
+            table->collect_pressed = c.may_evict && c.excess > 0;
             more = false;
             break;
         }

@@ -132,6 +132,7 @@ struct mvcc_table {
     _Atomic uint32_t aborted_count;
     uint32_t collect_shard; /* where mvcc_collect goes on; G only */
     uint32_t collect_slot;
+    bool collect_pressed; /* the last round could not evict enough: no second chances in this one */
     uint64_t departed[MVCC_COUNTERS]; /* counts of destroyed threads; under the domain's mutex */
     struct mvcc_shard shards[MVCC_SHARDS];
 };

@@ -129,15 +129,22 @@ static int compare_u64(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* The pins that stand and are not cancelled, ascending; equal ones once. Those above H matter to a later floor only. */
+static bool floor_lists(const struct mvcc_floor *floor, uint64_t seq)
+{
+    return bsearch(&seq, floor->pins, floor->count, sizeof seq, compare_u64) != NULL;
+}
+
+/* The pins that stand and are not cancelled, ascending; equal ones once. Those above H matter to a later floor only. One below the
+ * last H that the last floor did not list does not stand: its reader will see that H and take its snapshot anew. So floors only rise. */
 static uint32_t pins_read(const struct mvcc_pins *pins, uint64_t *out, uint32_t high,
-                          uint64_t applied)
+                          uint64_t applied, const struct mvcc_floor *last)
 {
     uint64_t oldest_ms = atomic_load_explicit(&pins->oldest_ms, memory_order_relaxed);
     uint32_t count = 0;
     for (uint32_t i = 0; i < high; i++) {
         uint64_t word = atomic_load_explicit(&pins->slots[i].word, memory_order_seq_cst);
-        if (word == WORD_FREE || word == WORD_TAKING || word - 1 > applied) {
+        if (word == WORD_FREE || word == WORD_TAKING || word - 1 > applied ||
+            (last != NULL && word - 1 < last->applied && !floor_lists(last, word - 1))) {
             continue;
         }
         if (atomic_load_explicit(&pins->slots[i].date_ms, memory_order_acquire) >= oldest_ms) {
@@ -183,7 +190,7 @@ uint64_t mvcc_floor_advance(struct mvcc *mvcc, struct mvcc_thread *thread, uint6
         free(floor);
         return mvcc_floor(mvcc);
     }
-    floor->count = pins_read(pins, floor->pins, high, floor->applied);
+    floor->count = pins_read(pins, floor->pins, high, floor->applied, old);
     floor->epoch = old == NULL ? 1 : old->epoch + 1;
     FAULT_POINT("mvcc.floor.read");
     if (floor_equal(old, floor)) {
