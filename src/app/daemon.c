@@ -172,8 +172,11 @@ static enum svm_err admin_set_log_level(void *arg, const char *name, char *reaso
         snprintf(reason, reason_size, "level is one of error, warn, info, debug");
         return SVM_E_INVALID_PARAMS;
     }
+    /* before the change and at a level that is still written, so that the log tells why it falls silent */
+    const enum log_level before = log_level_get();
+    log_event(before < LOG_LEVEL_INFO ? before : LOG_LEVEL_INFO, "log.level_set",
+              log_str("from", log_level_name(before)), log_str("to", name));
     log_level_set(level);
-    log_event(LOG_LEVEL_WARN, "log.level_set", log_str("level", name));
     return SVM_OK;
 }
 

@@ -2,6 +2,8 @@
 
 Only the standard library. Nodes listen on loopback, on free ports, and never outlive their test."""
 import contextlib
+import ctypes
+import glob
 import json
 import os
 import re
@@ -210,3 +212,30 @@ def workdir():
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH, WALL = 0x4206, 0x4207, 17, 0x40000000
+
+
+@contextlib.contextmanager
+def stalled(running, name):
+    """One thread of the node, whose name begins with NAME, stands still for the time of the block. The others go on."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+
+    def ptrace(request, thread):
+        assert libc.ptrace(request, thread, None, None) == 0, os.strerror(ctypes.get_errno())
+
+    found = []
+    for path in glob.glob(f"/proc/{running.process.pid}/task/*/comm"):
+        with open(path, encoding="utf-8") as f:
+            if f.read().startswith(name):
+                found.append(int(path.split("/")[4]))
+    assert found, f"no thread {name}"
+    ptrace(PTRACE_SEIZE, found[0])
+    ptrace(PTRACE_INTERRUPT, found[0])
+    os.waitpid(found[0], WALL)
+    try:
+        yield
+    finally:
+        ptrace(PTRACE_DETACH, found[0])

@@ -5,7 +5,7 @@ import os
 import re
 import stat
 
-from harness import client, node, workdir
+from harness import client, node, stalled, workdir
 
 HEX32 = re.compile(r"0x[0-9a-f]{64}")
 
@@ -116,13 +116,14 @@ def test_build_sign_decode_submit_offline():
         theirs = n.rpc("tx_decode", tx=signed)
         for key in ("digest", "transaction", "tx", "publicKey", "signature"):
             assert theirs[key] == ours[key], key
-        receipt = n.cli("-o", "json", "tx", "submit", "-", stdin=signed).json
-        assert receipt["digest"] == ours["digest"] and receipt["path"] == "consensus"
-        assert n.cli("-o", "json", "object", "counter").json["object"]["data"] == "KAAAAAAAAAA="
-        assert n.cli("-o", "json", "tx", "submit", signed).json["duplicate"] is True
         wrong = client("tx", "sign", "--key", "bob", unsigned).out.strip()
         assert client("tx", "decode", wrong).json["verified"] is False
         assert "BAD_SIGNATURE" in n.cli("tx", "submit", wrong, code=1).err
+        receipt = n.cli("-o", "json", "tx", "submit", "-", stdin=signed).json
+        assert receipt["digest"] == ours["digest"] and receipt["path"] == "consensus"
+        data = n.cli("-o", "json", "object", "counter").json["object"]["data"]
+        assert base64.b64decode(data)[:8] == b"\x28" + bytes(7), data
+        assert n.cli("-o", "json", "tx", "submit", signed).json["duplicate"] is True
 
 
 def test_every_operation_builds():
@@ -147,22 +148,22 @@ def test_every_operation_builds():
 
 
 def test_exit_codes_of_a_transaction():
-    with workdir() as d, node("--dev", "--datadir", os.path.join(d, "data"), "--durability", "interval",
-                              "--node.durability_interval", "3s") as n:
+    with workdir() as d, node("--dev", "--datadir", os.path.join(d, "data")) as n:
         chain = n.rpc("node_info")["chain"]["id"]
 
         def submit(spare, amount, *flags, code):
             unsigned = build(chain, "--from", "alice", "--owned", f"alice spare {spare}@1",
                              "--pay", f"0,bob,{amount}")
             signed = client("tx", "sign", "--key", "alice", unsigned).out.strip()
-            return n.cli("tx", "submit", *flags, signed, code=code)
+            return n.cli("tx", "submit", *flags, signed, code=code).out
 
-        done = submit(0, 1001, "--wait", "executed", code=4)
-        assert "INSUFFICIENT_BALANCE" in done.out
-        submit(1, 1, "--wait", "executed", code=0)
-        # the commit just made an fsync wait its turn: this one is not durable at once
-        done = submit(2, 1, "--timeout-ms", "20", code=5)
-        assert "pending" in done.out
+        assert "INSUFFICIENT_BALANCE" in submit(0, 1001, code=4)
+        assert "durable" in submit(1, 1, code=0)
+        with stalled(n, "svm-commit"):  # nothing becomes durable
+            assert "executed" in submit(2, 1, "--wait", "executed", code=0)
+            assert "pending" in submit(3, 1, "--timeout-ms", "50", code=5)
+        out = submit(3, 1, code=0)
+        assert "durable (duplicate)" in out, out
 
 
 def test_rpc_values():
