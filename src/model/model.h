@@ -49,10 +49,11 @@ static inline const uint8_t *model_object_data(const struct model_object *object
 }
 
 /* model_object_view: the public form of OBJECT; its bytes are borrowed from OBJECT. */
-void model_object_view(struct svm_object *view_out, const struct svm_id *id, const struct model_object *object,
-                       uint64_t seq);
+void model_object_view(struct svm_object *view_out, const struct svm_id *id,
+                       const struct model_object *object, uint64_t seq);
 /* model_object_give: an svm_object that owns its bytes (one malloc, svm_object_free). NULL = no memory. */
-struct svm_object *model_object_give(const struct svm_id *id, const struct model_object *object, uint64_t seq);
+struct svm_object *model_object_give(const struct svm_id *id, const struct model_object *object,
+                                     uint64_t seq);
 
 /* Rows: BCS(ObjectRow), see docs/protocol.md. The row does not hold the id.
  * model_row_size: exact bytes. model_row_encode: writes exactly that many, returns the end.
@@ -66,7 +67,12 @@ SVM_MUST_USE enum svm_err model_row_decode(struct model_object *object, struct s
 /* ---- effects ---------------------------------------------------------------------------------------------- */
 
 /* What a written object was before: decides the owner index, the counters and created / mutated / deleted. */
-enum model_prior_kind { MODEL_PRIOR_NONE = 0, MODEL_PRIOR_OWNED = 1, MODEL_PRIOR_SHARED = 2, MODEL_PRIOR_IMMUTABLE = 3 };
+enum model_prior_kind {
+    MODEL_PRIOR_NONE = 0,
+    MODEL_PRIOR_OWNED = 1,
+    MODEL_PRIOR_SHARED = 2,
+    MODEL_PRIOR_IMMUTABLE = 3
+};
 struct model_prior {
     enum model_prior_kind kind;
     struct svm_address owner; /* OWNED only; zero otherwise */
@@ -153,12 +159,15 @@ struct svm_receipt *model_receipt_copy(const struct svm_receipt *receipt);
 size_t model_receipt_size(const struct svm_receipt *receipt);
 uint8_t *model_receipt_encode(uint8_t *out, const struct svm_receipt *receipt);
 /* model_receipt_decode: gives (svm_receipt_free). SVM_OK, SVM_E_CORRUPT, SVM_E_NO_MEMORY. */
-SVM_MUST_USE enum svm_err model_receipt_decode(struct svm_receipt **receipt_out, struct svm_bytes row);
+SVM_MUST_USE enum svm_err model_receipt_decode(struct svm_receipt **receipt_out,
+                                               struct svm_bytes row);
 
 /* ---- hashing ---------------------------------------------------------------------------------------------- */
 
 /* Streaming SHA-256 for the group chain and the state hash. */
-struct model_hash { uint8_t opaque[128]; };
+struct model_hash {
+    uint8_t opaque[128];
+};
 void model_hash_init(struct model_hash *hash);
 void model_hash_add(struct model_hash *hash, const void *bytes, size_t len);
 void model_hash_final(struct model_hash *hash, struct svm_digest *digest_out);
@@ -167,12 +176,13 @@ void model_hash_final(struct model_hash *hash, struct svm_digest *digest_out);
 
 struct model_genesis_object {
     struct svm_id id;
-    struct model_object *object; /* version 1, created_ms = modified_ms = genesis time, last_tx zero */
+    struct model_object
+        *object; /* version 1, created_ms = modified_ms = genesis time, last_tx zero */
 };
 struct model_genesis {
-    uint64_t chain;             /* first 8 bytes (LE) of digest */
-    struct svm_digest digest;   /* SHA-256(canonical) */
-    char *canonical;            /* RFC 8785 text */
+    uint64_t chain;           /* first 8 bytes (LE) of digest */
+    struct svm_digest digest; /* SHA-256(canonical) */
+    char *canonical;          /* RFC 8785 text */
     uint64_t time_ms;
     size_t object_count;
     struct model_genesis_object *objects; /* ascending ids, distinct */
@@ -181,7 +191,8 @@ struct model_genesis {
  *   {"name": "...", "timeMs": "...", "objects": [{"id","kind","owner"|"controller","openWithdraw","balance","type","data"}]}
  * Strict: unknown members, reals, duplicate ids, a balance sum beyond u64, non-ASCII member names are refused.
  * Returns SVM_OK, SVM_E_BAD_GENESIS (REASON, 120 bytes, says where), SVM_E_NO_MEMORY. */
-SVM_MUST_USE enum svm_err model_genesis_parse(struct model_genesis *genesis_out, const char *text, char reason[120]);
+SVM_MUST_USE enum svm_err model_genesis_parse(struct model_genesis *genesis_out, const char *text,
+                                              char reason[120]);
 void model_genesis_deinit(struct model_genesis *genesis);
 
 /* ---- the development chain --------------------------------------------------------------------------------- */
@@ -193,7 +204,7 @@ const char *model_genesis_dev(void);
 
 enum { MODEL_DEV_ACCOUNTS = 10, MODEL_DEV_FAUCET = 10 /* the index behind the ten */ };
 struct model_dev_account {
-    const char *name; /* "alice" ... "judy"; "faucet" */
+    const char *name;          /* "alice" ... "judy"; "faucet" */
     struct svm_secret_key key; /* SHA-256("supervm dev key " || name) */
     struct svm_public_key public_key;
     struct svm_address address;

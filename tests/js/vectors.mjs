@@ -1,4 +1,4 @@
-// Writes tests/vectors/tx.json: one signed transaction per shape, made without any of our C code.
+// Writes tests/vectors/tx.json and, for C, tx.txt: one signed transaction per shape, made without any of our C code.
 import { writeFileSync } from 'node:fs';
 
 import { digest, keyOf, sha256, signWeb } from './keys.mjs';
@@ -62,4 +62,6 @@ for (const [name, [inputs, ops]] of Object.entries(shapes)) {
     });
 }
 writeFileSync(new URL('../vectors/tx.json', import.meta.url), `${JSON.stringify(vectors, null, 1)}\n`);
+const lines = vectors.map(({ seed, transaction, signed, digest }) => [seed, transaction, signed, digest].join(' '));
+writeFileSync(new URL('../vectors/tx.txt', import.meta.url), `# seed transaction signed-transaction digest\n${lines.join('\n')}\n`);
 console.log(`${vectors.length} vectors`);
