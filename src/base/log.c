@@ -124,14 +124,38 @@ static void put_text(struct line *line, const char *text)
     }
 }
 
+/* Bytes of the UTF-8 character at P (RFC 3629), 0 = it is none. ASCII is not asked. */
+static size_t utf8_len(const unsigned char *p)
+{
+    const size_t len = *p >= 0xc2 && *p <= 0xdf   ? 2
+                       : *p >= 0xe0 && *p <= 0xef ? 3
+                       : *p >= 0xf0 && *p <= 0xf4 ? 4
+                                                  : 0;
+    for (size_t i = 1; i < len; i++) {
+        if ((p[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    const bool bad = (*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f) ||
+                     (*p == 0xf0 && p[1] < 0x90) || (*p == 0xf4 && p[1] > 0x8f);
+    return bad ? 0 : len;
+}
+
 static void put_quoted(struct line *line, const char *text)
 {
+    size_t whole = 0; /* bytes left of a UTF-8 character */
     put_char(line, '"');
     for (const unsigned char *p = (const unsigned char *)text; *p != '\0'; p++) {
-        if (line->cap - line->len < 8) {
-            break; /* never cut an escape in two, and always close the quote */
+        if (whole == 0 && line->cap - line->len < 8) {
+            break; /* never cut an escape or a character in two, and always close the quote */
         }
-        if (*p == '"' || *p == '\\') {
+        if (whole == 0 && *p >= 0x80) {
+            whole = utf8_len(p);
+        }
+        if (whole > 0) {
+            put_char(line, (char)*p);
+            whole--;
+        } else if (*p == '"' || *p == '\\') {
             put_char(line, '\\');
             put_char(line, (char)*p);
         } else if (*p == '\n') {

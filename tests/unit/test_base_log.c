@@ -64,6 +64,19 @@ START_TEST(json_lines)
 }
 END_TEST
 
+START_TEST(utf8_passes_and_other_bytes_are_escaped)
+{
+    start(LOG_FORMAT_TEXT, 0);
+    log_event(LOG_LEVEL_INFO, "a",
+              log_str("good", "gr\xc3\xb6\xc3\x9f"
+                              "e \xf0\x9f\xa6\x80"),
+              log_str("bad", "\xff\xc3(\xed\xa0\x80"));
+    ck_assert_ptr_nonnull(strstr(written(), "good=\"gr\xc3\xb6\xc3\x9f"
+                                            "e \xf0\x9f\xa6\x80\" "
+                                            "bad=\"\\u00ff\\u00c3(\\u00ed\\u00a0\\u0080\"\n"));
+}
+END_TEST
+
 START_TEST(levels_filter_and_change)
 {
     start(LOG_FORMAT_TEXT, 0);
@@ -182,6 +195,7 @@ int main(void)
     TCase *tcase = tcase_create("all");
     tcase_add_test(tcase, text_lines);
     tcase_add_test(tcase, json_lines);
+    tcase_add_test(tcase, utf8_passes_and_other_bytes_are_escaped);
     tcase_add_test(tcase, levels_filter_and_change);
     tcase_add_test(tcase, repeats_are_counted_not_written);
     tcase_add_test(tcase, a_line_is_cut_and_stays_whole);
