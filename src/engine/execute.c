@@ -109,6 +109,11 @@ enum attempt_result execute_hold(struct engine_worker *worker, struct engine_job
     while (job->held_count < tx->input_count) {
         const struct svm_id *id = &tx->inputs[job->held_count].id;
         struct mvcc_head *head;
+        if (engine->memory && !mvcc_find(engine->objects, id->b, sizeof id->b)) {
+            /* There is no disk that could know it: no head is made for what does not exist. */
+            refusal->err = exec_check_input(tx, job->held_count, NULL, refusal);
+            return ATTEMPT_REFUSED;
+        }
         switch (mvcc_hold(engine->objects, worker->mvcc, id->b, sizeof id->b, &head)) {
         case MVCC_HELD:
             job->heads[job->held_count++] = head;

@@ -140,8 +140,7 @@ void owners_settle(struct owner_node *node, uint64_t seq, bool owned);
 size_t owners_list(struct owners *owners, const struct svm_address *owner,
                    const struct svm_id *after, struct svm_id *ids_out, size_t limit);
 /* owners_sweep: G: drop what `state` holds: settled at or below FLOOR and (MEMORY_MODE ? not owned : seq <= MATERIALISED). */
-void owners_sweep(struct owners *owners, uint64_t floor, uint64_t materialised, bool memory_mode,
-                  size_t budget);
+void owners_sweep(struct owners *owners, uint64_t floor, uint64_t materialised, bool memory_mode);
 
 /* ---- jobs --------------------------------------------------------------------------------------------------- */
 

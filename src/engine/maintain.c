@@ -6,8 +6,7 @@
  * materialiser carries the log into the state and may wait for the disk; it is apart so that its waits never hold the floor. */
 
 enum {
-    COLLECT_BUDGET = 1 << 16, /* heads visited under one hold of gc_lock */
-    OWNERS_BUDGET = 1 << 14,
+    COLLECT_BUDGET = 1 << 16,    /* heads visited under one hold of gc_lock */
     MATERIALISE_BYTES = 8 << 20, /* of log, in one state batch */
     MATERIALISE_WORTH = 4 << 20, /* dirty bytes that start a batch before its time */
     MATERIALISE_MS = 100,
@@ -18,19 +17,21 @@ enum {
 
 /* ---- G ---------------------------------------------------------------------------------------------------------- */
 
-static uint64_t garbage(struct svm_engine *engine)
+/* Versions behind the newest, and how many of them are worth a walk over all heads: what is hot, writers trim themselves. */
+static uint64_t garbage(struct svm_engine *engine, uint64_t *worth_out)
 {
     struct mvcc_counts objects, cells;
     mvcc_counts(engine->objects, &objects);
     mvcc_counts(engine->cells, &cells);
+    uint64_t quarter = (objects.heads + cells.heads) / 4,
+             threshold = atomic_load(&engine->gc_threshold);
+    *worth_out = quarter > threshold ? quarter : threshold;
     return objects.garbage + cells.garbage;
 }
 
 static bool over_cache(struct svm_engine *engine)
 {
     struct mvcc_counts objects, cells;
-    if (engine->memory)
-        return false;
     mvcc_counts(engine->objects, &objects);
     mvcc_counts(engine->cells, &cells);
     return objects.bytes + cells.bytes > engine->config.cache_bytes;
@@ -42,10 +43,11 @@ static uint64_t collect(struct svm_engine *engine)
     struct mvcc_collected collected = {0};
     uint64_t started = engine_now_ns(engine);
     uint64_t materialised = engine->memory ? 0 : store_materialised(engine->store);
+    uint64_t cache = engine->memory ? engine->config.cache_bytes : engine->config.cache_bytes / 2;
     struct mvcc_table *tables[] = {engine->objects, engine->cells};
     for (size_t t = 0; t < 2; t++)
-        while (mvcc_collect(tables[t], engine->gc_mvcc, materialised,
-                            engine->config.cache_bytes / 2, COLLECT_BUDGET, &collected) &&
+        while (mvcc_collect(tables[t], engine->gc_mvcc, materialised, cache, COLLECT_BUDGET,
+                            &collected) &&
                !atomic_load(&engine->stop_maintenance))
             mvcc_quiesce(engine->gc_mvcc);
     mvcc_quiesce(engine->gc_mvcc);
@@ -94,8 +96,8 @@ bool gc_step(struct svm_engine *engine, bool forced)
     uint64_t age = engine->config.gc_snapshot_age_max_ms;
     uint64_t floor =
         mvcc_floor_advance(engine->mvcc, engine->gc_mvcc, now_ms > age ? now_ms - age : 0);
-    uint64_t found = garbage(engine);
-    bool ran = forced || found >= atomic_load(&engine->gc_threshold) || over_cache(engine);
+    uint64_t worth, found = garbage(engine, &worth);
+    bool ran = forced || found >= worth || over_cache(engine);
     if (ran)
         collect(engine);
     owners_sweep(engine->owners, floor, store_materialised(engine->store), engine->memory,
@@ -113,23 +115,31 @@ uint64_t svm_gc_run(struct svm_engine *engine)
     return atomic_load(&engine->gc_removed) - before;
 }
 
-static void watch_disk(struct svm_engine *engine)
+/* Is there room for more? On disk: free bytes, with some way to go before writes are taken again. In memory mode the tables are all
+ * there is, and cache.bytes and tx.dedupe_bytes are their limits. */
+static bool no_room(struct svm_engine *engine, bool already)
 {
-    if (engine->memory)
-        return;
-    uint64_t free_bytes = store_disk_free(engine->store), min = engine->config.disk_free_min_bytes;
-    bool was = atomic_load(&engine->read_only);
-    bool is = was ? free_bytes < min + min / 8 : free_bytes < min;
+    if (!engine->memory) {
+        uint64_t min = engine->config.disk_free_min_bytes;
+        return store_disk_free(engine->store) < (already ? min + min / 8 : min);
+    }
+    return over_cache(engine) ||
+           receipts_bytes(engine->receipts) > 8 * engine->config.tx_dedupe_bytes;
+}
+
+static void watch_room(struct svm_engine *engine)
+{
+    bool was = atomic_load(&engine->read_only), is = no_room(engine, was);
     if (is == was)
         return;
     atomic_store(&engine->read_only, is);
     if (is)
         engine_log(engine, SVM_LOG_WARN, "storage_read_only",
-                   "%llu bytes free, below storage.disk_free_min: writes are refused",
-                   (unsigned long long)free_bytes);
+                   "no room (%s): writes are refused, reads served",
+                   engine->memory ? "cache.bytes, tx.dedupe_bytes" : "storage.disk_free_min");
     else
         engine_log(engine, SVM_LOG_INFO, "storage_writable",
-                   "%llu bytes free: writes are taken again", (unsigned long long)free_bytes);
+                   "there is room: writes are taken again");
 }
 
 static void every_second(struct svm_engine *engine)
@@ -147,7 +157,7 @@ void gc_main(void *arg)
         atomic_fetch_add_explicit(&engine->gc_ticks, 1, memory_order_relaxed);
         engine_node_ms(engine);
         gc_step(engine, false);
-        watch_disk(engine);
+        watch_room(engine);
         uint64_t now_ns = engine_now_ns(engine);
         if (now_ns - second_ns >= SECOND_NS) {
             second_ns += (now_ns - second_ns) / SECOND_NS * SECOND_NS;

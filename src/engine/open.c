@@ -182,8 +182,8 @@ enum svm_err svm_health(struct svm_engine *engine, struct svm_refusal *detail)
     } else if (atomic_load(&engine->draining)) {
         refusal_because(&local, SVM_E_SHUTTING_DOWN, "the node is draining");
     } else if (atomic_load(&engine->read_only)) {
-        refusal_because(&local, SVM_E_STORAGE_READ_ONLY,
-                        "the disk has less room than storage.disk_free_min");
+        refusal_because(&local, SVM_E_STORAGE_READ_ONLY, "there is no room (%s)",
+                        engine->memory ? "cache.bytes, tx.dedupe_bytes" : "storage.disk_free_min");
     } else if (atomic_load(&engine->clock_fault)) {
         refusal_because(&local, SVM_E_OVERLOADED,
                         "the wall clock leapt; waiting until the clocks agree");

@@ -27,6 +27,7 @@ struct shard {
 struct owners {
     struct shard shards[SHARDS];
     size_t sweep_shard;
+    _Atomic uint64_t touched; /* since the last sweep */
 };
 
 static struct shard *shard_of(struct owners *owners, const struct svm_address *owner)
@@ -120,6 +121,7 @@ struct owner_node *owners_touch(struct owners *owners, const struct svm_address 
         shard->count++;
     }
     atomic_store(&node->seq, UINT64_MAX);
+    atomic_fetch_add_explicit(&owners->touched, 1, memory_order_relaxed);
     pthread_mutex_unlock(&shard->lock);
     return node;
 }
@@ -191,9 +193,12 @@ static size_t sweep_shard(struct shard *shard, uint64_t floor, uint64_t material
     return visited;
 }
 
-void owners_sweep(struct owners *owners, uint64_t floor, uint64_t materialised, bool memory_mode,
-                  size_t budget)
+/* Work in proportion to what was touched: a quiet index costs nothing, a busy one is walked as fast as it grows, four times over. */
+void owners_sweep(struct owners *owners, uint64_t floor, uint64_t materialised, bool memory_mode)
 {
+    enum { LEAST = 256 };
+    size_t budget =
+        LEAST + 4 * (size_t)atomic_exchange_explicit(&owners->touched, 0, memory_order_relaxed);
     for (size_t i = 0; i < SHARDS && budget > 0; i++) {
         size_t visited = sweep_shard(&owners->shards[owners->sweep_shard], floor, materialised,
                                      memory_mode, budget);

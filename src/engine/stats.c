@@ -188,8 +188,9 @@ void svm_stats(struct svm_engine *engine, struct svm_stats *stats_out)
     routing(engine, stats_out);
     versions(engine, stats_out);
     storage(engine, stats_out);
-    uint64_t ordered = ring_depth(engine->ready);
-    stats_out->ordered_waiting = ordered;
+    pthread_mutex_lock(&engine->order_lock);
+    stats_out->ordered_waiting = exec_scheduler_count(engine->scheduler);
+    pthread_mutex_unlock(&engine->order_lock);
     stats_out->inflight = atomic_load(&engine->inflight);
     stats_out->inflight_max = engine->config.inflight_max;
     stats_out->waiters = receipts_waiters(engine->receipts);

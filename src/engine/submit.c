@@ -38,8 +38,10 @@ static enum svm_err admit(struct svm_engine *engine, struct svm_refusal *refusal
         return SVM_E_STORAGE_READ_ONLY;
     }
     if (atomic_load_explicit(&engine->read_only, memory_order_relaxed)) {
-        refusal_because(refusal, SVM_E_STORAGE_READ_ONLY,
-                        "the disk has less room than storage.disk_free_min");
+        refusal_because(refusal, SVM_E_STORAGE_READ_ONLY, "there is no room: %s",
+                        engine->memory
+                            ? "in memory mode cache.bytes and tx.dedupe_bytes limit the state"
+                            : "the disk has less than storage.disk_free_min free");
         refusal->retry_after_ms = 1000;
         return SVM_E_STORAGE_READ_ONLY;
     }

@@ -14,7 +14,7 @@ struct collection {
     struct mvcc_table *table;
     struct mvcc_thread *thread;
     uint64_t evict_below; /* begin_seq at or below it may be evicted */
-    bool may_evict;
+    bool may_evict; /* there is a disk to load from; without one only ABSENT heads go */
     uint64_t excess; /* bytes that the table holds too many */
     struct mvcc_collected *collected;
 };
@@ -64,7 +64,7 @@ static bool head_evictable(const struct collection *c, const struct mvcc_head *h
         return true;
     }
     const struct mvcc_version *newest = mvcc_newest(head);
-    return atomic_load_explicit(&newest->older, memory_order_relaxed) == NULL &&
+    return c->may_evict && atomic_load_explicit(&newest->older, memory_order_relaxed) == NULL &&
            newest->begin_seq <= c->evict_below;
 }
 
@@ -144,7 +144,7 @@ static size_t shard_collect(struct collection *c, size_t budget)
         }
         budget -= COST_HEAD;
         head_trim(c, mvcc_slot_head(slot));
-        if (c->may_evict && c->excess > 0) {
+        if (c->excess > 0) {
             head_try_evict(c, index, slot);
         }
     }

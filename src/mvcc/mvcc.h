@@ -174,7 +174,7 @@ uint32_t mvcc_pins_open(const struct mvcc *mvcc);
 uint64_t mvcc_floor_advance(struct mvcc *mvcc, struct mvcc_thread *thread, uint64_t oldest_ms);
 uint64_t mvcc_floor(const struct mvcc *mvcc); /* min(H, pins) as last published */
 /* mvcc_collect: G: visit up to BUDGET heads from where the last call stopped: trim cold chains; while the table holds more than CACHE_BYTES
- * evict single-version unheld heads with begin_seq <= min(floor, MATERIALISED), and ABSENT ones. MATERIALISED = 0: nothing is evicted.
+ * evict single-version unheld heads with begin_seq <= min(floor, MATERIALISED), and ABSENT ones. MATERIALISED = 0: only ABSENT ones go.
  * Adds to the counts. Returns false when a whole round was completed. */
 struct mvcc_collected { uint64_t versions, evicted; };
 bool mvcc_collect(struct mvcc_table *table, struct mvcc_thread *thread, uint64_t materialised, uint64_t cache_bytes,
