@@ -100,8 +100,7 @@ bool gc_step(struct svm_engine *engine, bool forced)
     bool ran = forced || found >= worth || over_cache(engine);
     if (ran)
         collect(engine);
-    owners_sweep(engine->owners, floor, store_materialised(engine->store), engine->memory,
-                 OWNERS_BUDGET);
+    owners_sweep(engine->owners, floor, store_materialised(engine->store), engine->memory);
     adapt(engine, found);
     mvcc_offline(engine->gc_mvcc);
     pthread_mutex_unlock(&engine->gc_lock);
