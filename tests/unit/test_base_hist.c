@@ -100,7 +100,7 @@ int main(void)
     Suite *suite = suite_create("base_hist");
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
+    srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
