@@ -176,6 +176,24 @@ START_TEST(what_is_signed_verifies_and_nothing_else)
 }
 END_TEST
 
+/* A good signature, but of somebody else. */
+START_TEST(only_the_sender_signs)
+{
+    const struct svm_secret_key key = {{1}};
+    const struct svm_tx tx = {.sender = {{0x51}}};
+    struct svm_signed_tx stx;
+    struct svm_refusal refusal;
+    size_t len;
+    ck_assert_int_eq(svm_tx_encode(buf, sizeof buf, &len, &tx), SVM_OK);
+    ck_assert_int_eq(svm_tx_sign(buf, sizeof buf, &len, (struct svm_bytes){buf, len}, &key),
+                     SVM_OK);
+    ck_assert_int_eq(svm_signed_tx_decode(&stx, &space, (struct svm_bytes){buf, len}, NULL),
+                     SVM_OK);
+    ck_assert_int_eq(svm_signed_tx_verify(&stx, &refusal), SVM_E_BAD_SIGNATURE);
+    ck_assert_ptr_nonnull(strstr(refusal.reason, "address of the public key"));
+}
+END_TEST
+
 START_TEST(auths_are_strict)
 {
     struct random r = {1};
@@ -213,6 +231,7 @@ int main(void)
     tcase_add_test(tcase, bytes_are_copied_and_the_builder_can_go_on);
     tcase_add_test(tcase, mistakes_are_reported_by_finish);
     tcase_add_test(tcase, what_is_signed_verifies_and_nothing_else);
+    tcase_add_test(tcase, only_the_sender_signs);
     tcase_add_test(tcase, auths_are_strict);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

@@ -266,6 +266,23 @@ START_TEST(damaged_frames_do_no_harm)
 }
 END_TEST
 
+START_TEST(writes_must_ascend)
+{
+    struct model_object *object = calloc(1, model_object_size(0, 0));
+    struct model_write some[] = {{.id = {{1}}, .object = object}, {.id = {{2}}, .object = object}};
+    const struct model_effects effects = {.write_count = 2, .writes = some};
+    uint8_t bytes[512];
+    static const enum svm_err want[] = {SVM_OK, SVM_E_CORRUPT, SVM_E_CORRUPT};
+    for (uint8_t first = 1; first <= 3; first++) {
+        some[0].id.b[0] = first;
+        model_effects_encode(bytes, &effects);
+        struct svm_bytes rest = {bytes, model_effects_size(&effects)};
+        ck_assert_int_eq(model_frame_decode(&frame, &rest), want[first - 1]);
+    }
+    free(object);
+}
+END_TEST
+
 START_TEST(cell_frames_come_back)
 {
     static const struct model_cell_write cells[] = {
@@ -401,6 +418,7 @@ int main(void)
     tcase_add_test(tcase, rows_are_strict);
     tcase_add_test(tcase, frames_come_back);
     tcase_add_test(tcase, damaged_frames_do_no_harm);
+    tcase_add_test(tcase, writes_must_ascend);
     tcase_add_test(tcase, cell_frames_come_back);
     tcase_add_test(tcase, receipts_come_back);
     tcase_add_test(tcase, changes_are_created_then_mutated_then_deleted);

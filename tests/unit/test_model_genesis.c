@@ -81,6 +81,8 @@ static const struct bad bads[] = {
     {"{\"name\":\"\\udc00\"}", "lone low surrogate"},
     {"{\"name\":\"\xff\"}", "malformed UTF-8"},
     {"{\"name\":\"\xc0\x80\"}", "malformed UTF-8"},
+    {"{\"name\":\"\xe0\x80\x80\"}", "malformed UTF-8"},
+    {"{\"name\":\"\xf0\x80\x80\x80\"}", "malformed UTF-8"},
     {"{\"name\":\"\xed\xa0\x80\"}", "malformed UTF-8"},
     {"{\"name\":\"\xf4\x90\x80\x80\"}", "malformed UTF-8"},
     {"{\"name\":\"\xe2\x82\"}", "malformed UTF-8"},
