@@ -252,8 +252,8 @@ unit: ## build and run every unit test of this kind of build (BUILD=)
 rpc-test: all ## golden JSON-RPC exchanges and HTTP edge cases against a fresh node
 	@tests/rpc/run
 
-bench: all programs ## the benchmarks (minutes); ARGS= goes to them
-	@for b in $(filter $(OUT)/bench/%,$(DIR_BIN)); do echo "== $$b"; $$b $(ARGS) || exit 1; done
+bench: all bench-programs ## the table of speed and size (minutes); QUICK=1 for a look, ARGS= rows
+	@scripts/bench $(ARGS)
 
 format: ## clang-format everything that is written by hand
 	@find src include tests -path '*/gen' -prune -o -path '*/node_modules' -prune -o -name '*.[ch]' -print0 | xargs -0 clang-format -i
