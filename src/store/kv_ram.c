@@ -472,6 +472,7 @@ size_t store_kv_ram_unsynced(struct store_kv_ram *ram)
 void store_kv_ram_fail_at(struct store_kv_ram *ram, uint64_t step_count)
 {
     pthread_mutex_lock(&ram->lock);
+    ram->failed = false;
     ram->fail_step = step_count == 0 ? 0 : ram->steps + step_count;
     pthread_mutex_unlock(&ram->lock);
 }

@@ -186,7 +186,7 @@ static enum svm_err apply_group(struct store *store, struct store_meta *meta,
 
 /* collect: groups from the log into the batch; META moves along. */
 static enum svm_err collect(struct store *store, struct store_meta *meta, uint64_t upto,
-                            size_t bytes_max, bool verify, uint64_t *did_out, size_t *bytes_out)
+                            size_t bytes_max, uint64_t *did_out, size_t *bytes_out)
 {
     const struct svm_kv_ops *kv = &store->log_kv;
     bool history = atomic_load_explicit(&store->history_versions, memory_order_relaxed) > 0;
@@ -203,8 +203,7 @@ static enum svm_err collect(struct store *store, struct store_meta *meta, uint64
            kv->iter_valid(iter, &key, &value)) {
         struct store_group group;
         bool good = store_group_parse(&group, key, value) && group.first == meta->seq + 1 &&
-                    group.last <= upto && memcmp(group.prev.b, meta->hash.b, 32) == 0 &&
-                    (!verify || store_group_frames_intact(&group));
+                    group.last <= upto && memcmp(group.prev.b, meta->hash.b, 32) == 0;
         err = good ? apply_group(store, meta, &group, history) : SVM_E_CORRUPT;
         *bytes_out += value.len;
         ++*did_out;
@@ -241,7 +240,7 @@ static enum svm_err batch_write(struct store *store, const struct store_meta *me
 }
 
 enum svm_err store_materialise_upto(struct store *store, uint64_t upto, size_t bytes_max,
-                                    bool verify, uint64_t *did_out)
+                                    uint64_t *did_out)
 {
     struct store_meta meta = store->meta;
     uint64_t did = 0;
@@ -251,7 +250,7 @@ enum svm_err store_materialise_upto(struct store *store, uint64_t upto, size_t b
         return SVM_OK;
 
     store_batch_clear(&store->batch);
-    enum svm_err err = collect(store, &meta, upto, bytes_max, verify, &did, &bytes);
+    enum svm_err err = collect(store, &meta, upto, bytes_max, &did, &bytes);
     if (err == SVM_OK)
         err = batch_write(store, &meta);
     store_batch_clear(&store->batch);
@@ -283,7 +282,7 @@ enum svm_err store_materialise(struct store *store, size_t bytes_max, uint64_t *
         if (err != SVM_OK)
             return err;
     }
-    return store_materialise_upto(store, store_synced(store), bytes_max, false, did_out);
+    return store_materialise_upto(store, store_synced(store), bytes_max, did_out);
 }
 
 uint64_t store_materialised(const struct store *store)

@@ -70,9 +70,9 @@ void store_say(const struct store *store, int level, const char *event, const ch
 uint64_t store_now_us(void); /* monotonic; for counters alone */
 
 /* store_materialise_upto: the materialiser. Consume whole groups, first M + 1, last at most UPTO, until BYTES_MAX of log are
- * read or the log ends; one batch. VERIFY: hash the frames too. */
+ * read or the log ends; one batch. The headers' chain is checked; the frames' hashes were, where they came from (recovery, commit). */
 SVM_MUST_USE enum svm_err store_materialise_upto(struct store *store, uint64_t upto,
-                                                 size_t bytes_max, bool verify, uint64_t *did_out);
+                                                 size_t bytes_max, uint64_t *did_out);
 
 /* store_state_create: fill an empty `state` with the genesis, durably. */
 SVM_MUST_USE enum svm_err store_state_create(struct store *store,

@@ -119,7 +119,7 @@ static enum svm_err replay(struct store *store, uint64_t end)
 {
     while (store->meta.seq < end) {
         uint64_t did;
-        enum svm_err err = store_materialise_upto(store, end, REPLAY_BYTES, false, &did);
+        enum svm_err err = store_materialise_upto(store, end, REPLAY_BYTES, &did);
         if (err != SVM_OK)
             return err;
         FAULT_POINT("store.recover.after_batch");

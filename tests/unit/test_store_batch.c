@@ -1,0 +1,109 @@
+/* Batches: sorted, each key once, the last operation wins. Compared with a quadratic twin. */
+#include "store_bed.h"
+
+#include "store/batch.h"
+
+enum { OPS = 3000, KEY_MAX = 24 };
+
+static struct {
+    uint8_t key[KEY_MAX];
+    size_t len;
+} keys[OPS];
+
+/* Keys with long equal beginnings, prefixes of each other, and many repeats. */
+static size_t random_key(struct rng *rng, uint8_t out[KEY_MAX])
+{
+    size_t len = 1 + rng_below(rng, KEY_MAX);
+    memset(out, rng_below(rng, 2) ? 'o' : 'w', len);
+    if (len > 1)
+        out[len - 1] = (uint8_t)rng_below(rng, 256);
+    if (rng_below(rng, 2) == 0)
+        for (size_t i = 1; i < len; i++)
+            out[i] = (uint8_t)rng_below(rng, 3);
+    return len;
+}
+
+START_TEST(the_last_operation_on_a_key_wins)
+{
+    struct rng rng;
+    rng_init(&rng, bed_seed("the_last_operation_on_a_key_wins"));
+    struct store_batch batch;
+    store_batch_init(&batch);
+    for (unsigned round = 0; round < 5; round++) { /* the memory is used again */
+        store_batch_clear(&batch);
+        for (uint32_t i = 0; i < OPS; i++) {
+            keys[i].len = random_key(&rng, keys[i].key);
+            uint8_t *key = store_batch_alloc(&batch, keys[i].len);
+            memcpy(key, keys[i].key, keys[i].len);
+            uint8_t *value = store_batch_alloc(&batch, sizeof i);
+            memcpy(value, &i, sizeof i);
+            if (i % 5 == 0)
+                store_batch_del(&batch, (struct svm_bytes){key, keys[i].len});
+            else
+                store_batch_put(&batch, (struct svm_bytes){key, keys[i].len},
+                                (struct svm_bytes){value, sizeof i});
+        }
+        const struct svm_kv_op *ops;
+        size_t count, distinct = 0;
+        ck_assert_int_eq(store_batch_sort(&batch, &ops, &count), SVM_OK);
+        for (size_t i = 0; i < OPS; i++) {
+            size_t later = i + 1;
+            while (later < OPS && (keys[later].len != keys[i].len ||
+                                   memcmp(keys[later].key, keys[i].key, keys[i].len) != 0))
+                later++;
+            if (later < OPS)
+                continue;
+            distinct++;
+            size_t at = 0;
+            while (at < count && (ops[at].key.len != keys[i].len ||
+                                  memcmp(ops[at].key.ptr, keys[i].key, keys[i].len) != 0))
+                at++;
+            ck_assert_uint_lt(at, count);
+            ck_assert_int_eq(ops[at].del, i % 5 == 0);
+            uint32_t writer = (uint32_t)i;
+            if (!ops[at].del)
+                ck_assert_mem_eq(ops[at].value.ptr, &writer, sizeof writer);
+        }
+        ck_assert_uint_eq(count, distinct);
+        for (size_t i = 1; i < count; i++) {
+            size_t shared =
+                ops[i - 1].key.len < ops[i].key.len ? ops[i - 1].key.len : ops[i].key.len;
+            int order = memcmp(ops[i - 1].key.ptr, ops[i].key.ptr, shared);
+            ck_assert(order < 0 || (order == 0 && ops[i - 1].key.len < ops[i].key.len));
+        }
+    }
+    store_batch_deinit(&batch);
+}
+END_TEST
+
+START_TEST(large_values_have_room)
+{
+    struct store_batch batch;
+    store_batch_init(&batch);
+    for (size_t size = 1; size < 8u << 20; size = size * 3 + 1) {
+        uint8_t *memory = store_batch_alloc(&batch, size);
+        ck_assert_ptr_nonnull(memory);
+        memset(memory, 1, size);
+    }
+    const struct svm_kv_op *ops;
+    size_t count;
+    ck_assert_int_eq(store_batch_sort(&batch, &ops, &count), SVM_OK);
+    ck_assert_uint_eq(count, 0);
+    store_batch_deinit(&batch);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("store_batch");
+    TCase *tcase = tcase_create("batch");
+    tcase_set_timeout(tcase, 60);
+    tcase_add_test(tcase, the_last_operation_on_a_key_wins);
+    tcase_add_test(tcase, large_values_have_room);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}

@@ -1,0 +1,280 @@
+/* What is committed can be read once it is materialised: objects, cells, index, receipts, positions. */
+#include "store_bed.h"
+
+#include "store/rows.h"
+
+START_TEST(creation_holds_the_genesis)
+{
+    struct bed bed;
+    bed_init_ram(&bed, 1, STORE_SYNC);
+    bed_open(&bed);
+    ck_assert(bed.opened.created);
+    ck_assert_uint_eq(bed.opened.next_seq, 1);
+    ck_assert_uint_eq(bed.opened.node_ms, WORLD_TIME_MS);
+    ck_assert_uint_eq(bed.opened.receipts_seen, 0);
+    for (unsigned kind = 0; kind < 3; kind++)
+        ck_assert_uint_eq(bed.opened.objects[kind], 1);
+    bed_check(&bed, 0);
+    bed_close(&bed);
+    bed_open(&bed);
+    ck_assert(!bed.opened.created);
+    bed_check(&bed, 0);
+    bed_deinit(&bed);
+}
+END_TEST
+
+/* Whatever the cut into groups and batches, the rows are the same. */
+START_TEST(state_follows_the_log)
+{
+    uint64_t seed = bed_seed("state_follows_the_log");
+    static const size_t bytes_max[] = {1, 700, 5000, 1 << 20};
+    for (unsigned variant = 0; variant < 4; variant++) {
+        struct bed bed;
+        bed_init_ram(&bed, seed, STORE_SYNC);
+        bed_open(&bed);
+        for (unsigned i = 0; i < 40; i++) {
+            bed_commit(&bed, 1 + i * variant % 9);
+            if (i % 7 != 6)
+                continue;
+            uint64_t before = store_materialised(bed.store);
+            uint64_t did = bed_materialise(&bed, bytes_max[variant]);
+            ck_assert_uint_gt(did, 0);
+            if (bytes_max[variant] == 1)
+                ck_assert_uint_eq(did, 1);
+            ck_assert_uint_gt(store_materialised(bed.store), before);
+            bed_check(&bed, store_materialised(bed.store));
+        }
+        while (bed_materialise(&bed, bytes_max[variant]) > 0)
+            continue;
+        ck_assert_uint_eq(store_materialised(bed.store), bed.world->seq);
+        ck_assert_uint_eq(store_dirty_bytes(bed.store), 0);
+        bed_check(&bed, bed.world->seq);
+
+        bed_close(&bed);
+        bed_open(&bed);
+        ck_assert_uint_eq(bed.opened.next_seq, bed.world->seq + 1);
+        ck_assert_uint_eq(bed.opened.node_ms, bed.world->node_ms);
+        ck_assert_uint_eq(bed.opened.transfers, bed.world->transfers);
+        for (unsigned kind = 0; kind < 3; kind++)
+            ck_assert_uint_eq(bed.opened.objects[kind], bed.world->live[kind]);
+        bed_deinit(&bed);
+    }
+}
+END_TEST
+
+/* Ten thousand changes of owner within one batch leave one object row and one index row. */
+START_TEST(a_batch_is_coalesced_but_history_is_not)
+{
+    struct bed bed;
+    bed_init_ram(&bed, bed_seed("a_batch_is_coalesced_but_history_is_not"), STORE_SYNC);
+    bed_open(&bed);
+    for (unsigned i = 0; i < 60; i++)
+        bed_commit(&bed, 10);
+    bed_materialise(&bed, SIZE_MAX);
+    bed_check(&bed, 600);
+
+    uint64_t rows[256] = {0};
+    struct svm_kv_iter *iter = bed.state_ops.iter_open(bed.state_ops.self);
+    struct svm_bytes key, value;
+    bed.state_ops.iter_seek(iter, (struct svm_bytes){(const uint8_t *)"", 0});
+    for (; bed.state_ops.iter_valid(iter, &key, &value); bed.state_ops.iter_next(iter))
+        rows[key.ptr[0]]++;
+    ck_assert_int_eq(bed.state_ops.iter_close(iter), SVM_OK);
+    uint64_t receipts = 0, objects = 0;
+    static const struct svm_digest none;
+    for (unsigned seq = 1; seq <= 600; seq++)
+        receipts += memcmp(bed.world->digests[seq].b, none.b, 32) != 0;
+    for (unsigned i = 0; i < WORLD_OBJECTS; i++)
+        objects += bed.world->objects[i].object != NULL;
+    ck_assert_uint_eq(rows[ROW_OBJECT], objects);
+    ck_assert_uint_eq(rows[ROW_HISTORY], bed.world->versions);
+    ck_assert_uint_eq(rows[ROW_RECEIPT], receipts);
+    ck_assert_uint_eq(rows[ROW_ORDER], receipts);
+    ck_assert_uint_eq(rows[ROW_OWNED], bed.world->live[SVM_KIND_OWNED]);
+    ck_assert_uint_eq(rows[ROW_META], 1);
+
+    struct store_counts counts;
+    store_counts(bed.store, &counts);
+    ck_assert_uint_eq(counts.groups, 60);
+    ck_assert_uint_eq(counts.syncs, 60);
+    ck_assert_uint_lt(counts.rows,
+                      3 + 60 + 600 * 3 + bed.world->versions); /* fewer than were written */
+    bed_deinit(&bed);
+}
+END_TEST
+
+START_TEST(each_mode_keeps_its_positions)
+{
+    static const enum store_mode modes[] = {STORE_WRITE, STORE_SYNC, STORE_INTERVAL};
+    for (unsigned i = 0; i < 3; i++) {
+        struct bed bed;
+        bool at_once = modes[i] == STORE_SYNC;
+        bed_init_ram(&bed, 7, modes[i]);
+        bed_open(&bed);
+        bed_commit(&bed, 5);
+        ck_assert_uint_eq(store_logged(bed.store), 5);
+        ck_assert_uint_eq(store_synced(bed.store), at_once ? 5 : 0);
+        ck_assert_uint_eq(store_durable(bed.store), modes[i] == STORE_INTERVAL ? 0 : 5);
+        ck_assert_uint_gt(store_dirty_bytes(bed.store), 0);
+        ck_assert_int_eq(store_log_sync(bed.store), SVM_OK);
+        ck_assert_uint_eq(store_synced(bed.store), 5);
+        ck_assert_uint_eq(store_durable(bed.store), 5);
+        bed_commit(&bed, 5);
+        /* only what is synced becomes state; with nothing synced left it syncs by itself */
+        ck_assert_uint_eq(bed_materialise(&bed, SIZE_MAX), at_once ? 2 : 1);
+        ck_assert_uint_eq(store_materialised(bed.store), at_once ? 10 : 5);
+        ck_assert_uint_eq(bed_materialise(&bed, SIZE_MAX), at_once ? 0 : 1);
+        ck_assert_uint_eq(store_materialised(bed.store), 10);
+        ck_assert_uint_eq(store_synced(bed.store), 10);
+        ck_assert_uint_eq(store_disk_free(bed.store), UINT64_MAX);
+        bed_deinit(&bed);
+    }
+}
+END_TEST
+
+START_TEST(memory_keeps_nothing)
+{
+    struct bed bed;
+    struct svm_id ids[4];
+    size_t count;
+    bed_init_ram(&bed, 3, STORE_MEMORY);
+    bed_open(&bed);
+    ck_assert_uint_eq(bed.opened.next_seq, 1);
+    bed_commit(&bed, 5);
+    ck_assert_int_eq(store_group_commit(bed.store, 6, 9, 1), SVM_OK); /* without frames */
+    ck_assert_uint_eq(store_logged(bed.store), 9);
+    ck_assert_uint_eq(store_synced(bed.store), 9);
+    ck_assert_uint_eq(store_durable(bed.store), 0);
+    ck_assert_uint_eq(bed_materialise(&bed, SIZE_MAX), 0);
+    ck_assert_uint_eq(store_materialised(bed.store), 0);
+    ck_assert_uint_eq(store_dirty_bytes(bed.store), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        uint64_t seq;
+        struct model_object *object;
+        ck_assert_int_eq(
+            store_object_get(bed.store, &bed.world->objects[i].id, &seq, NULL, NULL, &object),
+            SVM_E_NOT_FOUND);
+    }
+    ck_assert_int_eq(store_objects(bed.store, NULL, ids, 4, &count), SVM_OK);
+    ck_assert_uint_eq(count, 0);
+    ck_assert_int_eq(store_trim(bed.store), SVM_OK);
+    ck_assert_int_eq(store_sweep(bed.store, 1, 100), SVM_OK);
+    ck_assert_int_eq(store_compact(bed.store), SVM_OK);
+    char reason[120];
+    uint64_t seq;
+    ck_assert_int_eq(store_checkpoint(bed.store, "/nowhere", &seq, reason), SVM_E_METHOD_DISABLED);
+    bed_deinit(&bed);
+}
+END_TEST
+
+START_TEST(a_group_is_full_before_it_overflows)
+{
+    struct bed bed;
+    bed_init_ram(&bed, 3, STORE_MEMORY);
+    bed_open(&bed);
+    size_t frame = 1 << 20, room = 0;
+    for (uint8_t *at; (at = store_group_reserve(bed.store, frame)) != NULL; room += frame)
+        memset(at, 1, frame);
+    ck_assert_uint_eq(room, STORE_GROUP_BYTES_MAX);
+    ck_assert_ptr_null(store_group_reserve(bed.store, 1));
+    ck_assert_int_eq(store_group_commit(bed.store, 1, 4, 1), SVM_OK);
+    ck_assert_ptr_nonnull(store_group_reserve(bed.store, frame));
+    bed_deinit(&bed);
+}
+END_TEST
+
+struct visited {
+    uint64_t from, next, limit;
+};
+
+static bool visit(void *arg, const struct model_frame *frame)
+{
+    struct visited *visited = arg;
+    ck_assert_uint_eq(frame->seq, visited->next);
+    visited->next++;
+    return visited->next < visited->limit;
+}
+
+START_TEST(the_log_can_be_audited)
+{
+    struct bed bed;
+    bed_init_ram(&bed, bed_seed("the_log_can_be_audited"), STORE_SYNC);
+    bed_open(&bed);
+    for (unsigned i = 0; i < 10; i++)
+        bed_commit(&bed, 5);
+    for (uint64_t from = 1; from <= 50; from += 3) {
+        struct visited all = {from, from, UINT64_MAX}, some = {from, from, from + 2};
+        ck_assert_int_eq(store_log_visit(bed.store, from, visit, &all), SVM_OK);
+        ck_assert_uint_eq(all.next, 51);
+        ck_assert_int_eq(store_log_visit(bed.store, from, visit, &some), SVM_OK);
+        ck_assert_uint_le(some.next, from + 2);
+    }
+    while (bed_materialise(&bed, 1) > 0 && store_materialised(bed.store) < 20)
+        continue;
+    ck_assert_int_eq(store_trim(bed.store), SVM_OK);
+    struct visited rest = {1, 21, UINT64_MAX};
+    ck_assert_int_eq(store_log_visit(bed.store, 1, visit, &rest), SVM_OK);
+    ck_assert_uint_eq(rest.next, 51);
+
+    /* a group goes missing in the middle */
+    uint8_t key[8] = {0, 0, 0, 0, 0, 0, 0, 31};
+    struct svm_kv_op del = {.key = {key, 8}, .del = true};
+    ck_assert_int_eq(bed.log_ops.write(bed.log_ops.self, &del, 1, true), SVM_OK);
+    rest = (struct visited){1, 21, UINT64_MAX};
+    ck_assert_int_eq(store_log_visit(bed.store, 1, visit, &rest), SVM_E_CORRUPT);
+    ck_assert_uint_eq(rest.next, 31);
+    bed_deinit(&bed);
+}
+END_TEST
+
+START_TEST(an_error_is_final)
+{
+    for (unsigned where = 0; where < 2; where++) {
+        struct bed bed;
+        bed_init_ram(&bed, 5, STORE_SYNC);
+        bed_open(&bed);
+        bed_commit(&bed, 5);
+        ck_assert_ptr_null(store_failure(bed.store));
+        store_kv_ram_fail_at(where == 0 ? bed.log_ram : bed.state_ram, 1);
+        uint64_t did;
+        if (where == 0)
+            ck_assert_int_eq(bed_try_commit(&bed, 5), SVM_E_IO);
+        else
+            ck_assert_int_eq(store_materialise(bed.store, SIZE_MAX, &did), SVM_E_IO);
+        ck_assert_ptr_nonnull(strstr(store_failure(bed.store), "the injected failure"));
+        ck_assert_uint_eq(store_logged(bed.store), 5);
+        ck_assert_uint_eq(store_durable(bed.store), 5);
+        ck_assert_uint_eq(store_materialised(bed.store), 0);
+
+        /* the disk works again, the store does not */
+        store_kv_ram_fail_at(where == 0 ? bed.log_ram : bed.state_ram, 0);
+        ck_assert_int_eq(store_group_commit(bed.store, 6, 6, 1), SVM_E_IO);
+        ck_assert_int_eq(store_log_sync(bed.store), SVM_E_IO);
+        ck_assert_int_eq(store_materialise(bed.store, SIZE_MAX, &did), SVM_E_IO);
+        ck_assert_int_eq(store_trim(bed.store), SVM_E_IO);
+        ck_assert_int_eq(store_sweep(bed.store, 1, 10), SVM_E_IO);
+        bed_deinit(&bed);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("store_state");
+    TCase *tcase = tcase_create("state");
+    tcase_set_timeout(tcase, 120);
+    tcase_add_test(tcase, creation_holds_the_genesis);
+    tcase_add_test(tcase, state_follows_the_log);
+    tcase_add_test(tcase, a_batch_is_coalesced_but_history_is_not);
+    tcase_add_test(tcase, each_mode_keeps_its_positions);
+    tcase_add_test(tcase, memory_keeps_nothing);
+    tcase_add_test(tcase, a_group_is_full_before_it_overflows);
+    tcase_add_test(tcase, the_log_can_be_audited);
+    tcase_add_test(tcase, an_error_is_final);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
