@@ -18,7 +18,8 @@ uint64_t exec_gas_base(const struct svm_tx *tx);
 /* exec_check_input: may TX use the newest version OBJECT (NULL = unknown) as its input INDEX? The refusals that rest on state:
  * OBJECT_NOT_FOUND, OBJECT_DELETED, OBJECT_IMMUTABLE, WRONG_INPUT_KIND, NOT_OWNER, VERSION_CONFLICT, in this order, with REFUSAL filled
  * (object, given, current, winner, owner, sender, kinds, seq is the caller's). SVM_OK otherwise. */
-SVM_MUST_USE enum svm_err exec_check_input(const struct svm_tx *tx, uint16_t index, const struct model_object *object,
+SVM_MUST_USE enum svm_err exec_check_input(const struct svm_tx *tx, uint16_t index,
+                                           const struct model_object *object,
                                            struct svm_refusal *refusal);
 
 /* One object that the transaction writes. */
@@ -34,7 +35,7 @@ struct exec_result {
     uint16_t transfers;
     uint16_t write_count;
     uint64_t gas_used;
-    uint64_t version;  /* Lamport version of every write */
+    uint64_t version;                           /* Lamport version of every write */
     struct exec_write writes[MODEL_WRITES_MAX]; /* ascending ids */
 };
 /* Gives memory for one struct model_object of SIZE bytes; NULL = no memory. FREE takes back what a failed run does not keep. */
@@ -49,14 +50,18 @@ struct exec_alloc {
  *   digest   of the transaction; created ids and last_tx follow from it
  * Returns SVM_OK (RESULT complete, ok or failed) or SVM_E_NO_MEMORY (everything given back). O(inputs + ops + bytes). */
 SVM_MUST_USE enum svm_err exec_apply(struct exec_result *result, const struct svm_tx *tx,
-                                     const struct svm_digest *digest, const struct model_object *const *inputs,
-                                     uint64_t node_ms, const struct exec_alloc *alloc);
+                                     const struct svm_digest *digest,
+                                     const struct model_object *const *inputs, uint64_t node_ms,
+                                     const struct exec_alloc *alloc);
 
 /* ---- scheduler ---------------------------------------------------------------------------------------------- */
 
 /* A job is a number below jobs_max, in at most once at a time. Per object: the last writer and the readers since. A reader waits for the
  * last writer; a writer waits for the readers since, or for the last writer when there are none. */
-struct exec_ref { struct svm_id id; bool write; };
+struct exec_ref {
+    struct svm_id id;
+    bool write;
+};
 struct exec_scheduler;
 struct exec_scheduler *exec_scheduler_create(uint32_t jobs_max); /* NULL = no memory */
 void exec_scheduler_destroy(struct exec_scheduler *scheduler);
@@ -64,7 +69,8 @@ void exec_scheduler_destroy(struct exec_scheduler *scheduler);
  *   ready_out      nothing stands before it: run it
  * Returns SVM_OK or SVM_E_NO_MEMORY (not inserted). */
 SVM_MUST_USE enum svm_err exec_scheduler_insert(struct exec_scheduler *scheduler, uint32_t job,
-                                                const struct exec_ref *refs, size_t ref_count, bool *ready_out);
+                                                const struct exec_ref *refs, size_t ref_count,
+                                                bool *ready_out);
 /* exec_scheduler_depth: jobs in the scheduler that name ID. */
 uint32_t exec_scheduler_depth(const struct exec_scheduler *scheduler, const struct svm_id *id);
 /* exec_scheduler_finish: JOB is done. READY_OUT (room for jobs_max) receives those that became ready, in their order. */

@@ -28,7 +28,7 @@ struct exec_run {
     uint16_t transfers;
     uint16_t created_count;
     bool no_memory;
-    enum svm_failure failure; /* NONE so far */
+    enum svm_failure failure;                     /* NONE so far */
     struct model_object *mine[SVM_TX_INPUTS_MAX]; /* by input; NULL = not written */
     struct exec_created created[SVM_TX_OPS_MAX];
 };
