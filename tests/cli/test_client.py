@@ -73,6 +73,8 @@ def test_send():
         assert balance_of(n, "alice") == 1_995
         done = n.cli("send", "alice", "bob", "1996", code=1)
         assert "1995" in done.err, done.err
+        n.cli("send", "alice", "carol", "1995")  # to the last unit
+        assert balance_of(n, "alice") == 0
         with workdir() as d:
             path = os.path.join(d, "key")
             client("key", "new", path)
@@ -140,6 +142,8 @@ def test_every_operation_builds():
         assert len(decoded["inputs"]) == 5 and len(decoded["ops"]) == 1
         ids = [item["id"] for item in decoded["inputs"]]
         assert ids == sorted(ids)
+        if ops[0] == "--add":
+            assert (decoded["ops"][0]["offset"], decoded["ops"][0]["delta"]) == (8, str(-2**63))
         index = int(ops[1].split(",")[0]) if ops[0] != "--create" else None
         if index == 0:
             op = decoded["ops"][0]

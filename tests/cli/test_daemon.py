@@ -8,6 +8,8 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.error
+import urllib.request
 
 from harness import (CLIENT, DAEMON, Manager, Node, RpcError, call, clean_env, client, daemon, node,
                      stalled, workdir)
@@ -194,6 +196,37 @@ def test_a_stop_under_load_loses_nothing():
                 assert n.rpc("tx_get", digest=digest)["status"] == "durable"
 
 
+def test_a_stop_answers_what_is_admitted():
+    """A submission waits for durability that cannot come yet; SIGTERM; then it comes: the client gets its receipt."""
+    with workdir() as d, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        with node("--dev", "--datadir", os.path.join(d, "data")) as n:
+            with stalled(n, "svm-commit"):
+                waiting = pool.submit(n.rpc, "dev_send", **{"from": "alice", "to": "bob", "amount": "1"})
+                time.sleep(0.3)
+                n.notify(signal.SIGTERM)
+                n.wait_for("node.draining")
+                time.sleep(0.5)
+                assert n.process.poll() is None and not waiting.done()
+            assert waiting.result(10)["status"] == "durable"
+            assert n.wait() == 0, n.stderr
+
+
+def test_patience_with_clients_ends_but_not_with_the_engine():
+    """After node.drain_timeout clients are cut; the engine still finishes before anything is freed."""
+    with workdir() as d, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        with node("--dev", "--datadir", os.path.join(d, "data"), "--node.drain_timeout", "1s") as n:
+            with stalled(n, "svm-commit"):
+                pool.submit(n.rpc, "dev_send", **{"from": "alice", "to": "bob", "amount": "1"})
+                time.sleep(0.3)
+                n.notify(signal.SIGTERM)
+                n.wait_for("node.drain_timeout engine_drained=false")
+                time.sleep(0.5)
+                n.read(0)
+                assert n.process.poll() is None and "engine.drained" not in n.stderr, n.stderr
+            assert n.wait() == 0, n.stderr
+            assert "engine.drained" in n.stderr
+
+
 def write(path, text):
     with open(path, "w", encoding="utf-8") as f:
         f.write(text)
@@ -226,6 +259,36 @@ def test_reload():
             write(path, "[gc]\ninterval = 400ms\n[node]\ndev = on\n[engine]\nworkers = 1\n")
             n.admin("rpc", "admin_reload")
             assert config_of(n, "gc.interval") == "400ms"
+
+
+def test_a_reload_reaches_engine_and_gateway():
+    def status(n, host):
+        request = urllib.request.Request(n.url + "/livez", headers={"Host": host})
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status
+        except urllib.error.HTTPError as e:
+            return e.code
+
+    with workdir() as d:
+        path = os.path.join(d, "c.conf")
+        write(path, "[node]\ndev = on\n")
+        with node("--config", path) as n:
+            line = daemon("--dev", "--print-dev-curl")[1].splitlines()[1]
+            tx = re.search(r'"tx":"([^"]+)"', line).group(1)  # it has two inputs
+            assert status(n, "node.example") == 403
+            write(path, "[node]\ndev = on\n[tx]\ninputs_max = 1\n[rpc]\nhosts = a.example, node.example\n")
+            n.admin("rpc", "admin_reload")
+            assert status(n, "node.example") == 200
+            try:
+                n.rpc("tx_submit", tx=tx)
+                raise AssertionError("a transaction with two inputs was taken")
+            except RpcError as e:
+                assert e.name == "LIMIT_EXCEEDED", e.error
+            write(path, "[node]\ndev = on\n")
+            n.admin("rpc", "admin_reload")
+            assert status(n, "node.example") == 403
+            assert n.rpc("tx_submit", tx=tx)["status"] == "executed"
 
 
 def test_log_level_and_format():
