@@ -31,9 +31,10 @@ struct options {
 
 static void print_rate(const struct options *options, const struct load_result *result)
 {
-    printf("{\"row\":\"%s\",\"value\":%.0f,\"seconds\":%.2f,\"done\":%llu,\"fast\":%llu,"
+    printf("{\"row\":\"%s\",\"value\":%.0f,\"seconds\":%.2f,\"cpu_ns\":%.0f,\"done\":%llu,\"fast\":"
+           "%llu,"
            "\"consensus\":%llu,\"objects\":%u,\"seed\":%llu}\n",
-           options->row, (double)result->timed / result->seconds, result->seconds,
+           options->row, (double)result->timed / result->seconds, result->seconds, result->cpu_ns,
            (unsigned long long)result->timed, (unsigned long long)result->fast,
            (unsigned long long)result->consensus, options->rig.objects,
            (unsigned long long)options->rig.seed);

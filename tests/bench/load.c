@@ -93,6 +93,14 @@ static uint64_t wait_for_room(const struct rig *rig, uint64_t submitted)
     }
 }
 
+/* cpu_s: processor time that this process has used. */
+static double cpu_s(void)
+{
+    struct timespec used;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
+}
+
 void load_run(struct load_result *result, struct rig *rig, const struct load *load)
 {
     struct walk owned = {load->owned, 0, 0}, shared = {load->shared, 0, 0};
@@ -101,7 +109,7 @@ void load_run(struct load_result *result, struct rig *rig, const struct load *lo
     *result = (struct load_result){0};
     const double warm_s = rig->settings.seconds < 5 ? rig->settings.seconds / 5 : 1;
     const double begin = now_s() + warm_s;
-    double timed_at = 0, now = 0;
+    double timed_at = 0, now = 0, cpu_from = 0;
     unsigned percent = 0;
     while (timed_at == 0 || now < timed_at + rig->settings.seconds) {
         done = wait_for_room(rig, base + submitted) - base;
@@ -109,6 +117,7 @@ void load_run(struct load_result *result, struct rig *rig, const struct load *lo
         if (timed_at == 0 && now >= begin) {
             timed_at = now;
             timed_from = done;
+            cpu_from = cpu_s();
         }
         const uint64_t expires_ms = svm_now_ms(rig->engine) + 60000;
         for (unsigned i = 0; i < CLOCK_EVERY; i++) {
@@ -125,6 +134,7 @@ void load_run(struct load_result *result, struct rig *rig, const struct load *lo
     }
     result->seconds = now - timed_at;
     result->timed = done - timed_from;
+    result->cpu_ns = (cpu_s() - cpu_from) * 1e9 / (double)(result->timed > 0 ? result->timed : 1);
     rig_settle(rig, base + submitted);
     rig_sum(rig, &done, &bad);
     if (bad > 0 || done - base != submitted)
