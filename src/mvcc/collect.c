@@ -14,8 +14,8 @@ struct collection {
     struct mvcc_table *table;
     struct mvcc_thread *thread;
     uint64_t evict_below; /* begin_seq at or below it may be evicted */
-    bool may_evict; /* there is a disk to load from; without one only ABSENT heads go */
-    uint64_t excess; /* bytes that the table holds too many */
+    bool may_evict;       /* there is a disk to load from; without one only ABSENT heads go */
+    uint64_t excess;      /* bytes that the table holds too many */
     struct mvcc_collected *collected;
 };
 
@@ -175,7 +175,7 @@ bool mvcc_collect(struct mvcc_table *table, struct mvcc_thread *thread, uint64_t
         table->collect_slot = 0;
         table->collect_shard = (table->collect_shard + 1) % MVCC_SHARDS;
         if (table->collect_shard == 0) {
-            table->collect_pressed = c.may_evict && c.excess > 0;
+            table->collect_pressed = c.excess > 0;
             more = false;
             break;
         }

@@ -1,0 +1,279 @@
+/* mvcc: finding, inserting and evicting heads; keys of every length; what an object costs. */
+#include <check.h>
+#include <inttypes.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/rng.h"
+#include "mvcc_bed.h"
+
+enum { OBJECTS = 60000 };
+
+static uint64_t seed;
+static struct mvcc_bed bed;
+
+static void setup(void)
+{
+    mvcc_bed_init(&bed);
+}
+
+static void teardown(void)
+{
+    mvcc_bed_deinit(&bed);
+}
+
+static struct mvcc_head *find(uint64_t n)
+{
+    uint8_t key[32];
+    mvcc_bed_key(key, n);
+    mvcc_prefetch(bed.objects, key, 32);
+    mvcc_prefetch_head(bed.objects, key, 32);
+    return mvcc_find(bed.objects, key, 32);
+}
+
+static uint64_t collect(uint64_t materialised, uint64_t cache_bytes, int rounds)
+{
+    struct mvcc_collected collected = {0};
+    for (int i = 0; i < rounds; i++) {
+        (void)mvcc_floor_advance(bed.mvcc, bed.thread, 0);
+        while (mvcc_collect(bed.objects, bed.thread, materialised, cache_bytes, 500, &collected)) {
+            mvcc_quiesce(bed.thread);
+        }
+        mvcc_quiesce(bed.thread);
+    }
+    return collected.evicted;
+}
+
+static bool count_visit(void *arg, struct mvcc_head *head)
+{
+    (void)head;
+    ++*(uint64_t *)arg;
+    return true;
+}
+
+static bool stop_visit(void *arg, struct mvcc_head *head)
+{
+    (void)head;
+    return ++*(uint64_t *)arg < 10;
+}
+
+START_TEST(what_was_inserted_is_found)
+{
+    for (uint64_t n = 0; n < OBJECTS; n++) {
+        ck_assert_ptr_null(find(n));
+        struct mvcc_head *head = mvcc_bed_hold(&bed, n, 1, 0);
+        ck_assert_ptr_eq(find(n), head);
+        mvcc_unhold(head);
+    }
+    for (uint64_t n = 0; n < OBJECTS; n++) {
+        struct mvcc_head *head = find(n);
+        ck_assert_ptr_nonnull(head);
+        uint64_t payload;
+        memcpy(&payload, mvcc_newest(head)->payload, sizeof payload);
+        ck_assert_uint_eq(payload, n);
+    }
+    ck_assert_ptr_null(find(OBJECTS));
+    uint64_t visited = 0;
+    mvcc_visit(bed.objects, count_visit, &visited);
+    ck_assert_uint_eq(visited, OBJECTS);
+    visited = 0;
+    mvcc_visit(bed.objects, stop_visit, &visited);
+    ck_assert_uint_eq(visited, 10);
+    struct mvcc_counts counts;
+    mvcc_counts(bed.objects, &counts);
+    ck_assert_uint_eq(counts.heads, OBJECTS);
+    ck_assert_uint_eq(counts.versions, OBJECTS);
+    ck_assert_uint_eq(counts.loads, OBJECTS);
+    mvcc_counts(bed.cells, &counts);
+    ck_assert_uint_eq(counts.heads, 0);
+}
+END_TEST
+
+/* Insertions and evictions for a long time: removed slots are found and reused, tables shrink and grow. */
+START_TEST(the_index_survives_coming_and_going)
+{
+    struct rng rng;
+    rng_init(&rng, seed);
+    uint64_t resident = 0;
+    for (int round = 0; round < 60; round++) {
+        uint64_t base = rng_below(&rng, 1000000);
+        uint64_t count = rng_below(&rng, 4000);
+        for (uint64_t i = 0; i < count; i++) {
+            mvcc_unhold(mvcc_bed_hold(&bed, base + i, 1 + (base + i) % 2, 0));
+        }
+        for (uint64_t i = 0; i < count; i++) {
+            ck_assert_ptr_nonnull(find(base + i));
+        }
+        uint64_t keep = rng_below(&rng, 300000);
+        (void)collect(1, keep, 3);
+        struct mvcc_counts counts;
+        mvcc_counts(bed.objects, &counts);
+        resident = 0;
+        mvcc_visit(bed.objects, count_visit, &resident);
+        ck_assert_uint_eq(counts.heads, resident);
+        ck_assert_uint_le(counts.bytes, keep);
+        for (uint64_t i = 0; i < count; i++) { /* one or the other, and it can come back */
+            struct mvcc_head *head = mvcc_bed_hold(&bed, base + i, 1 + (base + i) % 2, 0);
+            ck_assert_uint_eq(mvcc_newest(head)->version, 1 + (base + i) % 2);
+            mvcc_unhold(head);
+        }
+    }
+    (void)collect(1, 0, 3);
+    struct mvcc_counts counts;
+    mvcc_counts(bed.objects, &counts);
+    ck_assert_uint_eq(counts.heads, 0);
+    ck_assert_uint_eq(counts.bytes, 0);
+}
+END_TEST
+
+START_TEST(only_what_is_on_the_disk_and_unused_is_evicted)
+{
+    struct mvcc_head *held = mvcc_bed_hold(&bed, 1, 1, 0);
+    struct mvcc_head *chain = mvcc_bed_hold(&bed, 2, 1, 0);
+    struct mvcc_head *dirty = mvcc_bed_hold(&bed, 3, 0, 0);
+    struct mvcc_head *clean = mvcc_bed_hold(&bed, 4, 1, 0);
+    struct mvcc_head *absent = mvcc_bed_hold(&bed, 5, 0, 0);
+    struct mvcc_head *claimed = mvcc_bed_hold(&bed, 6, 1, 0);
+    uint8_t key[32];
+    struct mvcc_head *loading;
+    mvcc_bed_key(key, 7);
+    ck_assert_int_eq(mvcc_hold(bed.objects, bed.thread, key, 32, &loading), MVCC_HELD_LOAD);
+    (void)mvcc_bed_write(&bed, clean, 2);
+    uint64_t seq = mvcc_bed_write(&bed, dirty, 1);
+    struct mvcc_pin pin;
+    ck_assert(mvcc_pin(bed.mvcc, 1, &pin)); /* at seq: holds the chain's old version below */
+    (void)mvcc_bed_write(&bed, chain, 2);
+    uint64_t state;
+    ck_assert(mvcc_try_claim(claimed, &state));
+    mvcc_unhold(chain);
+    mvcc_unhold(dirty);
+    mvcc_unhold(clean);
+    mvcc_unhold(absent);
+    mvcc_unhold(claimed);
+
+    ck_assert_uint_eq(collect(seq, UINT64_MAX, 3), 0); /* the cache is large enough */
+    ck_assert_uint_eq(collect(0, 0, 3), 1);            /* nothing is materialised: the absent one */
+    ck_assert_ptr_null(find(5));
+    ck_assert_uint_eq(collect(seq - 1, 0, 3), 1); /* the clean one */
+    ck_assert_ptr_null(find(4));
+    ck_assert_ptr_eq(find(3), dirty);
+    ck_assert_uint_eq(collect(seq, 0, 3), 1);
+    ck_assert_ptr_null(find(3));
+    ck_assert_uint_eq(collect(seq + 1, 0, 3), 0); /* two versions; above the pin; held; claimed */
+    mvcc_unpin(bed.mvcc, &pin);
+    ck_assert_uint_eq(collect(seq + 1, 0, 3), 1);
+    ck_assert_ptr_null(find(2));
+    mvcc_release(claimed, state);
+    ck_assert_uint_eq(collect(seq + 1, 0, 3), 1);
+    ck_assert_ptr_eq(find(1), held);
+    ck_assert_ptr_eq(find(7), loading);
+    mvcc_load_finish(bed.objects, bed.thread, loading, NULL);
+    mvcc_unhold(loading);
+    mvcc_unhold(held);
+    ck_assert_uint_eq(collect(seq + 1, 0, 3), 2);
+}
+END_TEST
+
+START_TEST(who_was_used_gets_a_second_chance)
+{
+    for (uint64_t n = 0; n < 1000; n++) {
+        mvcc_unhold(mvcc_bed_hold(&bed, n, 1, 0));
+    }
+    struct mvcc_counts counts;
+    mvcc_counts(bed.objects, &counts);
+    (void)collect(1, counts.bytes - 1, 1); /* a round that takes the marks away, evicting nobody */
+    mvcc_counts(bed.objects, &counts);
+    ck_assert_uint_eq(counts.heads, 1000);
+    for (uint64_t n = 0; n < 500; n++) {
+        (void)find(n);
+    }
+    mvcc_counts(bed.objects, &counts);
+    uint64_t kept = 0;
+    /* Half has to go; the unused half goes when marks count. */
+    struct mvcc_collected collected = {0};
+    (void)mvcc_collect(bed.objects, bed.thread, 1, UINT64_MAX, SIZE_MAX,
+                       &collected); /* enough room: no pressure */
+    (void)mvcc_collect(bed.objects, bed.thread, 1, counts.bytes / 2, SIZE_MAX, &collected);
+    for (uint64_t n = 0; n < 500; n++) {
+        kept += find(n) != NULL;
+    }
+    ck_assert_uint_eq(collected.evicted, 500);
+    ck_assert_uint_eq(kept, 500);
+}
+END_TEST
+
+START_TEST(cells_have_keys_of_every_length)
+{
+    struct mvcc_head *heads[SVM_CELL_KEY_MAX + 1];
+    uint8_t key[SVM_CELL_KEY_MAX];
+    memset(key, 0, sizeof key); /* all prefixes of one another */
+    for (size_t len = 1; len <= SVM_CELL_KEY_MAX; len++) {
+        ck_assert_int_eq(mvcc_hold(bed.cells, bed.thread, key, len, &heads[len]), MVCC_HELD_LOAD);
+        mvcc_load_finish(bed.cells, bed.thread, heads[len], NULL);
+    }
+    for (size_t len = 1; len <= SVM_CELL_KEY_MAX; len++) {
+        ck_assert_ptr_eq(mvcc_find(bed.cells, key, len), heads[len]);
+        ck_assert_uint_eq(heads[len]->key_len, len);
+        mvcc_unhold(heads[len]);
+    }
+    ck_assert_ptr_null(mvcc_find(bed.objects, key, 32)); /* the tables are two */
+}
+END_TEST
+
+/* Beyond its type and data an object may cost 400 bytes: the fixed 112 of the version's payload, version, head, slots, malloc. */
+START_TEST(an_object_costs_less_than_400_bytes)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return; /* other allocators, other figures */
+#else
+    size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
+    for (uint64_t n = 0; n < OBJECTS; n++) {
+        uint8_t key[32];
+        struct mvcc_head *head;
+        mvcc_bed_key(key, n);
+        ck_assert_int_eq(mvcc_hold(bed.objects, bed.thread, key, 32, &head), MVCC_HELD_LOAD);
+        struct mvcc_version *version = mvcc_version_create(bed.thread, 112);
+        ck_assert_ptr_nonnull(version);
+        version->version = 1;
+        mvcc_load_finish(bed.objects, bed.thread, head, version);
+        mvcc_unhold(head);
+        mvcc_quiesce(bed.thread);
+    }
+    size_t each = (mallinfo2().uordblks + mallinfo2().hblkhd - before) / OBJECTS;
+    struct mvcc_counts counts;
+    mvcc_counts(bed.objects, &counts);
+    printf("%zu bytes per object, counted as %" PRIu64 "\n", each, counts.bytes / OBJECTS);
+    ck_assert_uint_le(each, 400);
+    /* What eviction goes by is what is used. */
+    ck_assert_uint_ge(counts.bytes / OBJECTS, each * 85 / 100);
+    ck_assert_uint_le(counts.bytes / OBJECTS, each * 115 / 100);
+#endif
+}
+END_TEST
+
+int main(void)
+{
+    const char *given = getenv("SVM_SEED");
+    seed = given != NULL ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
+    printf("SVM_SEED=%" PRIu64 "\n", seed);
+    fflush(stdout);
+    Suite *suite = suite_create("mvcc_index");
+    TCase *tcase = tcase_create("all");
+    tcase_set_timeout(tcase, 60);
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, what_was_inserted_is_found);
+    tcase_add_test(tcase, the_index_survives_coming_and_going);
+    tcase_add_test(tcase, only_what_is_on_the_disk_and_unused_is_evicted);
+    tcase_add_test(tcase, who_was_used_gets_a_second_chance);
+    tcase_add_test(tcase, cells_have_keys_of_every_length);
+    tcase_add_test(tcase, an_object_costs_less_than_400_bytes);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}

@@ -1,0 +1,102 @@
+/* mvcc: the sequence. Whatever the order of handing over, applied is the end of the finished prefix. */
+#include <check.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/rng.h"
+#include "mvcc/mvcc.h"
+
+static uint64_t seed;
+
+static struct mvcc *create(uint32_t inflight_max, uint64_t first_seq)
+{
+    const struct mvcc_config config = {
+        .inflight_max = inflight_max, .pins_max = 4, .threads_max = 2, .first_seq = first_seq};
+    struct mvcc *mvcc = mvcc_create(&config);
+    ck_assert_ptr_nonnull(mvcc);
+    ck_assert_uint_eq(mvcc_applied(mvcc), first_seq - 1);
+    return mvcc;
+}
+
+/* Take numbers, hand them over in random order, take the records in order: for rings of every size, over many turns. */
+START_TEST(applied_is_the_finished_prefix)
+{
+    uint32_t inflight_max = 1u << (_i + 1);
+    uint64_t first = 1 + (uint64_t)_i * 1000003;
+    struct mvcc *mvcc = create(inflight_max, first);
+    struct rng rng;
+    rng_init(&rng, seed + (uint64_t)_i);
+    static uint64_t open[8192];
+    static bool finished[1 << 16];
+    static int records[1 << 16];
+    uint64_t next = first;
+    uint64_t taken = first - 1;
+    uint64_t prefix = first - 1;
+    uint32_t open_count = 0;
+    while (next < first + 8000) {
+        if (next - taken - 1 < inflight_max && rng_below(&rng, 2) == 0) {
+            ck_assert_uint_eq(mvcc_seq_next(mvcc), next);
+            finished[next - first] = false;
+            open[open_count++] = next++;
+        }
+        if (open_count > 0 && rng_below(&rng, 2) == 0) {
+            uint64_t at = rng_below(&rng, open_count);
+            uint64_t seq = open[at];
+            open[at] = open[--open_count];
+            finished[seq - first] = true;
+            mvcc_seq_hand_over(mvcc, seq, &records[seq - first]);
+            while (prefix + 1 < next && finished[prefix + 1 - first]) {
+                prefix++;
+            }
+        }
+        ck_assert_uint_eq(mvcc_applied(mvcc), prefix);
+        while (taken < prefix && rng_below(&rng, 3) != 0) {
+            taken++;
+            ck_assert_ptr_eq(mvcc_seq_peek(mvcc, taken), &records[taken - first]);
+            ck_assert_ptr_eq(mvcc_seq_take(mvcc, taken), &records[taken - first]);
+        }
+    }
+    mvcc_destroy(mvcc);
+}
+END_TEST
+
+START_TEST(handing_over_without_a_credit_aborts)
+{
+    struct mvcc *mvcc = create(4, 1);
+    for (int i = 0; i < 5; i++) {
+        mvcc_seq_hand_over(mvcc, mvcc_seq_next(mvcc), NULL);
+    }
+}
+END_TEST
+
+START_TEST(taking_what_is_not_applied_aborts)
+{
+    struct mvcc *mvcc = create(4, 1);
+    (void)mvcc_seq_next(mvcc);
+    mvcc_seq_hand_over(mvcc, mvcc_seq_next(mvcc), NULL);
+    (void)mvcc_seq_take(mvcc, 1);
+}
+END_TEST
+
+int main(void)
+{
+    const char *given = getenv("SVM_SEED");
+    seed = given != NULL ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
+    printf("SVM_SEED=%" PRIu64 "\n", seed);
+    fflush(stdout);
+    Suite *suite = suite_create("mvcc_seq");
+    TCase *tcase = tcase_create("all");
+    tcase_set_timeout(tcase, 60);
+    tcase_add_loop_test(tcase, applied_is_the_finished_prefix, 0, 12);
+    tcase_add_test_raise_signal(tcase, handing_over_without_a_credit_aborts, SIGABRT);
+    tcase_add_test_raise_signal(tcase, taking_what_is_not_applied_aborts, SIGABRT);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}
