@@ -128,7 +128,7 @@ static void load_objects(struct rig *rig, const struct population *population)
             inputs[count] = (struct svm_input){.id = population->ids[at], .kind = SVM_KIND_SHARED};
         const struct svm_tx tx = {.chain = rig->chain,
                                   .sender = rig->faucet_owner,
-                                  .expires_ms = svm_now_ms(rig->engine) + 60000,
+                                  .expires_ms = svm_now_ms(rig->engine) + EXPIRY_MS,
                                   .gas_limit = 10000,
                                   .input_count = count,
                                   .inputs = inputs};

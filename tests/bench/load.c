@@ -119,7 +119,7 @@ void load_run(struct load_result *result, struct rig *rig, const struct load *lo
             timed_from = done;
             cpu_from = cpu_s();
         }
-        const uint64_t expires_ms = svm_now_ms(rig->engine) + 60000;
+        const uint64_t expires_ms = svm_now_ms(rig->engine) + EXPIRY_MS;
         for (unsigned i = 0; i < CLOCK_EVERY; i++) {
             /* spread evenly: 70 of 100 means at most 3 of a kind in a row */
             const bool fast = percent + load->fast_percent >= 100;

@@ -80,6 +80,7 @@ struct rig *rig_open(const struct settings *settings)
     config.inflight_max = settings->inflight;
     config.cache_bytes = (uint64_t)2 << 30;
     config.dirty_bytes_max = (uint64_t)4 << 30;
+    config.tx_dedupe_bytes = (uint64_t)512 << 20;
     config.gc_snapshot_age_max_ms = 600 * 1000; /* an audit reads everything in one snapshot */
     config.verify_signatures = false;
     config.log = log_line;
@@ -285,7 +286,7 @@ void population_create(struct population *population, struct rig *rig, enum popu
         } else {
             counter_ops(ops, ops_count, made,
                         kind == POPULATION_OWNED ? SVM_KIND_OWNED : SVM_KIND_SHARED);
-            tx.expires_ms = svm_now_ms(rig->engine) + 60000;
+            tx.expires_ms = svm_now_ms(rig->engine) + EXPIRY_MS;
         }
         struct svm_digest digest;
         rig_digest(rig, &digest);

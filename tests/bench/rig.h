@@ -20,6 +20,9 @@ struct random {
 };
 uint64_t random_next(struct random *random);
 
+/* Life of a transaction without an exact input: as long as a receipt must stay in memory when there is no disk. */
+enum { EXPIRY_MS = 5000 };
+
 struct settings {
     enum svm_durability durability;
     const char *datadir; /* NULL = memory */
