@@ -66,8 +66,9 @@ static void answer_executed(struct svm_engine *engine, struct engine_job *job)
         job->answered = true;
         answer_receipt(engine, job->callback, job->arg, receipt, false);
     }
-    struct engine_waiter *waiters = receipts_detach(engine->receipts, job->entry, content);
-    answer_waiters(engine, waiters, &job->digest, receipt, NULL);
+    if (receipts_awaited(job->entry))
+        answer_waiters(engine, receipts_detach(engine->receipts, job->entry, content), &job->digest,
+                       receipt, NULL);
 }
 
 void complete_executed(struct svm_engine *engine)
@@ -78,6 +79,7 @@ void complete_executed(struct svm_engine *engine)
             break; /* its holder looks again after it has let go */
         uint64_t at = atomic_load_explicit(&engine->completed, memory_order_relaxed);
         uint64_t to = mvcc_applied(engine->mvcc);
+        atomic_thread_fence(memory_order_seq_cst); /* for receipts_awaited */
         for (uint64_t seq = at + 1; seq <= to; seq++) {
             struct engine_record *record = mvcc_seq_peek(engine->mvcc, seq);
             if (record->kind == RECORD_JOB)
@@ -142,6 +144,7 @@ static void job_logged(struct svm_engine *engine, struct engine_job *job, bool f
         } else {
             struct receipt_entry *locked = receipts_find(engine->receipts, &job->digest);
             SVM_ASSERT(locked == entry);
+            receipts_await(entry);
             const struct engine_waiter waiter = {
                 .callback = job->callback, .arg = job->arg, .wait = job->wait};
             bool queued = receipts_wait(engine->receipts, entry, &waiter);
@@ -214,8 +217,9 @@ static void group_add(struct svm_engine *engine, struct group *group, uint64_t s
 static void walk_durable(struct svm_engine *engine)
 {
     uint64_t durable = engine->memory ? UINT64_MAX : engine_durable(engine);
+    atomic_thread_fence(memory_order_seq_cst); /* for receipts_awaited */
     for (struct receipt_entry *entry; (entry = receipts_next_durable(engine->receipts, durable));) {
-        if (engine->memory)
+        if (engine->memory || !receipts_awaited(entry))
             continue;
         const struct svm_receipt *receipt = atomic_load(&entry->receipt);
         struct engine_waiter *waiters = receipts_detach(engine->receipts, entry, SVM_WAIT_DURABLE);

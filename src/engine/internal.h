@@ -30,6 +30,7 @@
 #include "base/park.h"
 #include "base/ring.h"
 #include "base/rng.h"
+#include "base/stack.h"
 #include "base/thread.h"
 #include "engine/hooks.h"
 #include "exec/exec.h"
@@ -85,7 +86,7 @@ struct receipt_entry {
     _Atomic(struct svm_receipt *) receipt;
     uint64_t expires_ms; /* 0: an exact input guards it */
     struct engine_waiter *waiters;
-    bool dropped; /* refused: no longer in the bucket */
+    _Atomic bool awaited; /* somebody waits or is about to: set before `applied` is looked at */
 };
 
 struct receipt_table;
@@ -103,6 +104,15 @@ void receipts_unlock(struct receipt_table *table, struct receipt_entry *entry);
 /* receipts_wait: queue a waiter on the locked ENTRY. false = waiters_max. */
 bool receipts_wait(struct receipt_table *table, struct receipt_entry *entry,
                    const struct engine_waiter *waiter);
+/* receipts_awaited: may ENTRY have waiters? The caller has fenced after `applied` (or `durable`) moved: whoever is not seen here sees that. */
+static inline bool receipts_awaited(const struct receipt_entry *entry)
+{
+    return atomic_load_explicit(&entry->awaited, memory_order_relaxed);
+}
+/* receipts_await: the locked ENTRY is going to have a waiter, unless what it waits for has come: look at that after this call. */
+void receipts_await(struct receipt_entry *entry);
+/* receipts_prefetch: touch the bucket of DIGEST. */
+void receipts_prefetch(struct receipt_table *table, const struct svm_digest *digest);
 /* receipts_detach: take the waiters that are content with WAIT (and all below). */
 struct engine_waiter *receipts_detach(struct receipt_table *table, struct receipt_entry *entry,
                                       enum svm_wait wait);
@@ -266,7 +276,7 @@ struct svm_engine {
 
     /* admission */
     struct engine_job *jobs;
-    struct ring *free_jobs;
+    struct stack free_jobs;  /* indices: the credits */
     struct ring *free_cells; /* of struct engine_record */
     struct engine_record *cell_records;
     _Atomic uint32_t next_worker;

@@ -283,17 +283,16 @@ static bool make_jobs(struct svm_engine *engine)
     uint32_t n = engine->config.inflight_max;
     engine->jobs = calloc(n, sizeof *engine->jobs);
     engine->cell_records = calloc(n, sizeof *engine->cell_records);
-    engine->free_jobs = ring_create(n);
     engine->free_cells = ring_create(n);
     engine->ready = ring_create(2u * n);
     engine->park_ring = ring_create(n);
-    if (!engine->jobs || !engine->cell_records || !engine->free_jobs || !engine->free_cells ||
-        !engine->ready || !engine->park_ring)
+    if (!engine->jobs || !engine->cell_records || !stack_init(&engine->free_jobs, n) ||
+        !engine->free_cells || !engine->ready || !engine->park_ring)
         return false;
     for (uint32_t i = 0; i < n; i++) {
         engine->jobs[i].engine = engine;
         engine->jobs[i].index = i;
-        ring_try_push(engine->free_jobs, &engine->jobs[i]);
+        stack_push(&engine->free_jobs, i);
         ring_try_push(engine->free_cells, &engine->cell_records[i]);
     }
     return true;
@@ -593,7 +592,7 @@ static void free_engine(struct svm_engine *engine)
         free(engine->cell_records[i].frame);
     free(engine->jobs);
     free(engine->cell_records);
-    ring_destroy(engine->free_jobs);
+    stack_deinit(&engine->free_jobs);
     ring_destroy(engine->free_cells);
     ring_destroy(engine->ready);
     ring_destroy(engine->park_ring);

@@ -357,6 +357,7 @@ enum svm_err svm_wait(struct svm_engine *engine, const struct svm_digest *digest
     struct svm_receipt *receipt = NULL;
     struct receipt_entry *entry = receipts_find(engine->receipts, digest);
     if (entry) {
+        receipts_await(entry);
         const struct svm_receipt *known =
             atomic_load_explicit(&entry->receipt, memory_order_acquire);
         uint64_t reached = wait == SVM_WAIT_DURABLE && !engine->memory ? engine_durable(engine)

@@ -7,8 +7,10 @@ enum { SHARDS = 256, BUCKETS_MIN = 64 };
 
 struct shard {
     _Alignas(64) pthread_mutex_t lock;
-    struct receipt_entry **buckets;
-    size_t bucket_count, entry_count;
+    /* Written under the lock; atomic because a prefetch computes an address from them without it. */
+    _Atomic(struct receipt_entry **) buckets;
+    _Atomic size_t bucket_count;
+    size_t entry_count;
 };
 
 struct receipt_table {
@@ -152,6 +154,21 @@ struct receipt_entry *receipts_find(struct receipt_table *table, const struct sv
 void receipts_unlock(struct receipt_table *table, struct receipt_entry *entry)
 {
     pthread_mutex_unlock(&shard_of(table, &entry->digest)->lock);
+}
+
+void receipts_await(struct receipt_entry *entry)
+{
+    atomic_store_explicit(&entry->awaited, true, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst);
+}
+
+void receipts_prefetch(struct receipt_table *table, const struct svm_digest *digest)
+{
+    struct shard *shard = shard_of(table, digest);
+    struct receipt_entry **buckets = atomic_load_explicit(&shard->buckets, memory_order_relaxed);
+    size_t count = atomic_load_explicit(&shard->bucket_count, memory_order_relaxed);
+    __builtin_prefetch((const uint8_t *)buckets +
+                       (hash_of(digest) & (count - 1)) * sizeof *buckets);
 }
 
 bool receipts_wait(struct receipt_table *table, struct receipt_entry *entry,

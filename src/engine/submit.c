@@ -63,14 +63,15 @@ static enum svm_err admit(struct svm_engine *engine, struct svm_refusal *refusal
 
 static struct engine_job *job_take(struct svm_engine *engine, struct svm_refusal *refusal)
 {
-    struct engine_job *job = ring_try_pop(engine->free_jobs);
-    if (!job) {
+    uint32_t index;
+    if (!stack_try_pop(&engine->free_jobs, &index)) {
         refusal_because(refusal, SVM_E_OVERLOADED,
                         "engine.inflight_max transactions are in flight");
         refusal->has |= SVM_HAS_LIMIT;
         refusal->limit = refusal->got = engine->config.inflight_max;
         return NULL;
     }
+    struct engine_job *job = &engine->jobs[index];
     atomic_fetch_add(&engine->inflight, 1);
     job->state = JOB_NEW;
     job->entry = NULL;
@@ -115,8 +116,7 @@ void job_release(struct svm_engine *engine, struct engine_job *job)
     }
     free(job->refusal);
     job->refusal = NULL;
-    bool pushed = ring_try_push(engine->free_jobs, job);
-    SVM_ASSERT(pushed);
+    stack_push(&engine->free_jobs, job->index);
     atomic_fetch_sub(&engine->inflight, 1);
 }
 

@@ -35,6 +35,7 @@ static void answer_pending(struct svm_engine *engine, svm_submit_fn *callback, v
 static void join(struct engine_worker *worker, struct engine_job *job, struct receipt_entry *entry)
 {
     struct svm_engine *engine = worker->engine;
+    receipts_await(entry); /* before anything is looked at that it may wait for */
     struct svm_receipt *receipt = atomic_load_explicit(&entry->receipt, memory_order_acquire);
     struct svm_receipt *copy = NULL;
     bool waits = false, full = false;
@@ -189,19 +190,27 @@ static enum svm_err verify(struct svm_engine *engine, struct engine_job *job,
     return refusal->err;
 }
 
-/* Brings JOB to the point where it is known to be well-formed, signed, and the only one of its digest. false = it has ended. */
-static bool prepare(struct engine_worker *worker, struct engine_job *job)
+/* Decodes JOB. false = it was malformed and has ended. */
+static bool read_bytes(struct engine_worker *worker, struct engine_job *job)
+{
+    struct svm_refusal refusal;
+    refusal.has = 0;
+    refusal.reason[0] = 0;
+    enum svm_err err = decode(worker, job, &refusal);
+    if (err == SVM_OK)
+        return true;
+    if (err == SVM_E_PRIVACY_UNAVAILABLE)
+        count_add(&worker->counters.routed[SVM_PATH_PRIVATE], 1);
+    job_refuse_now(worker->engine, job, &refusal);
+    return false;
+}
+
+/* Brings JOB to the point where it is known to be signed, in time, and the only one of its digest. false = it has ended. */
+static bool enter(struct engine_worker *worker, struct engine_job *job)
 {
     struct svm_engine *engine = worker->engine;
     struct svm_refusal refusal;
-    refusal_init(&refusal, SVM_OK);
-    enum svm_err err = decode(worker, job, &refusal);
-    if (err != SVM_OK) {
-        if (err == SVM_E_PRIVACY_UNAVAILABLE)
-            count_add(&worker->counters.routed[SVM_PATH_PRIVATE], 1);
-        job_refuse_now(engine, job, &refusal);
-        return false;
-    }
+    enum svm_err err;
     struct receipt_entry *entry;
     if (job->bytes && (entry = receipts_find(engine->receipts, &job->digest)) != NULL) {
         /* Only a finished one may answer before the signature is verified. */
@@ -366,16 +375,34 @@ static size_t take(struct engine_worker *worker, struct engine_job *jobs[ENGINE_
     return n;
 }
 
+/* Prepares up to a batch of jobs in passes, each of which asks for the memory that the next one needs. */
 static void run_new(struct engine_worker *worker, struct engine_job **jobs, size_t count)
 {
+    struct svm_engine *engine = worker->engine;
     size_t n = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (!prepare(worker, jobs[i]))
-            continue;
-        for (uint16_t k = 0; k < jobs[i]->tx.input_count && k < 4; k++)
-            mvcc_prefetch(worker->engine->objects, jobs[i]->tx.inputs[k].id.b, 32);
-        jobs[n++] = jobs[i];
-    }
+    for (size_t i = 0; i < count; i++)
+        if (read_bytes(worker, jobs[i])) {
+            receipts_prefetch(engine->receipts, &jobs[i]->digest);
+            for (uint16_t k = 0; k < jobs[i]->tx.input_count && k < ENGINE_JOB_INPUTS; k++)
+                mvcc_prefetch(engine->objects, jobs[i]->tx.inputs[k].id.b, sizeof(struct svm_id));
+            jobs[n++] = jobs[i];
+        }
+    count = n;
+    n = 0;
+    for (size_t i = 0; i < count; i++)
+        if (enter(worker, jobs[i]))
+            jobs[n++] = jobs[i];
+    for (size_t i = 0; i < n; i++)
+        for (uint16_t k = 0; k < jobs[i]->tx.input_count && k < ENGINE_JOB_INPUTS; k++) {
+            const struct mvcc_head *head =
+                mvcc_find(engine->objects, jobs[i]->tx.inputs[k].id.b, sizeof(struct svm_id));
+            if (head) {
+                const struct mvcc_version *version = mvcc_newest(head);
+                __builtin_prefetch(version);
+                __builtin_prefetch((const uint8_t *)version + 64);
+                __builtin_prefetch((const uint8_t *)version + 128);
+            }
+        }
     for (size_t i = 0; i < n; i++) {
         answer_unwaiting(worker, jobs[i]);
         dispatch(worker, jobs[i]);

@@ -1,0 +1,55 @@
+#include "base/stack.h"
+
+#include <stdlib.h>
+
+#include "base/assert.h"
+
+#define INDEX_MASK UINT64_C(0xffffffff)
+
+bool stack_init(struct stack *stack, uint32_t capacity)
+{
+    SVM_ASSERT(capacity > 0 && capacity < UINT32_MAX);
+    atomic_init(&stack->top, 0);
+    stack->capacity = capacity;
+    stack->next = calloc(capacity, sizeof *stack->next);
+    return stack->next != NULL;
+}
+
+void stack_deinit(struct stack *stack)
+{
+    free(stack->next);
+    stack->next = NULL;
+}
+
+static uint64_t successor(uint64_t top, uint32_t entry)
+{
+    return ((top >> 32) + 1) << 32 | entry;
+}
+
+void stack_push(struct stack *stack, uint32_t index)
+{
+    SVM_ASSERT(index < stack->capacity);
+    uint64_t top = atomic_load_explicit(&stack->top, memory_order_relaxed);
+    do
+        atomic_store_explicit(&stack->next[index], (uint32_t)(top & INDEX_MASK),
+                              memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&stack->top, &top, successor(top, index + 1),
+                                                  memory_order_release, memory_order_relaxed));
+}
+
+bool stack_try_pop(struct stack *stack, uint32_t *index_out)
+{
+    uint64_t top = atomic_load_explicit(&stack->top, memory_order_acquire);
+    uint32_t entry;
+    do {
+        entry = (uint32_t)(top & INDEX_MASK);
+        if (entry == 0)
+            return false;
+        /* What is read here may be outdated; then the tag has moved and the CAS fails. */
+    } while (!atomic_compare_exchange_weak_explicit(
+        &stack->top, &top,
+        successor(top, atomic_load_explicit(&stack->next[entry - 1], memory_order_relaxed)),
+        memory_order_acquire, memory_order_acquire));
+    *index_out = entry - 1;
+    return true;
+}
