@@ -73,7 +73,7 @@ const struct option options_table[] = {
            "Transactions of one POST /v1/tx."),
     NUMBER("rpc.calls_max", OPTION_COUNT, gateway.calls_max, 1, MIB, "16384", YES,
            "Calls in flight over all connections; beyond it OVERLOADED."),
-    NUMBER("rpc.blocking_max", OPTION_COUNT, gateway.blocking_max, 1, 65536, "256", YES,
+    NUMBER("rpc.blocking_max", OPTION_COUNT, gateway.blocking_max, 1, 65536, "4096", YES,
            "Of them, calls that may touch the disk."),
     NUMBER("rpc.idle_timeout", OPTION_MS, gateway.idle_timeout_ms, SECOND, HOUR, "75s", NO,
            "A connection without traffic is closed after this time; whole seconds."),

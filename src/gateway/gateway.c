@@ -27,7 +27,7 @@ void gateway_config_init(struct gateway_config *config)
         .batch_items_max = 1000,
         .stream_items_max = 16384,
         .calls_max = 16384,
-        .blocking_max = 256,
+        .blocking_max = 4096,
         .idle_timeout_ms = 75000,
         .request_timeout_ms = 30000,
         .build = {.version = "", .commit = "", .compiler = "", .kind = ""},

@@ -31,15 +31,26 @@ static const struct route routes[HTTP_ROUTES] = {
 
 struct framing {
     unsigned lengths, encodings, hosts;
-    bool odd_length, odd_encoding;
+    bool odd_length, odd_encoding, odd_value;
     uint64_t length;
 };
+
+static bool has_control(const char *value)
+{
+    for (; *value != '\0'; value++) {
+        if (((unsigned char)*value < ' ' && *value != '\t') || *value == 0x7f) {
+            return true;
+        }
+    }
+    return false;
+}
 
 static enum MHD_Result note_header(void *closure, enum MHD_ValueKind kind, const char *key,
                                    const char *value)
 {
     struct framing *framing = closure;
     (void)kind;
+    framing->odd_value |= strpbrk(key, " \t") != NULL || (value != NULL && has_control(value));
     if (strcasecmp(key, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) {
         char *end = NULL;
         framing->lengths++;
@@ -58,6 +69,9 @@ static enum MHD_Result note_header(void *closure, enum MHD_ValueKind kind, const
 /* What two parsers could read differently is refused, so that nothing can be smuggled past a proxy. NULL = nothing. */
 static const char *framing_flaw(const struct framing *framing, const char *version)
 {
+    if (framing->odd_value) {
+        return "a header has a space in its name or a control character in its value";
+    }
     if (framing->lengths > 1) {
         return "more than one Content-Length";
     }
@@ -256,8 +270,8 @@ static bool check_host(struct http_request *request)
         request, MHD_HTTP_FORBIDDEN,
         (struct rpc_error){
             .err = SVM_E_FORBIDDEN,
-            .message = "this Host is not allowed; name it in http.hosts (--http.hosts)",
-            .notes = {{.key = "host", .text = host}, {.key = "needed", .text = "http.hosts"}}});
+            .message = "this Host is not allowed; name it in rpc.hosts (--rpc.hosts)",
+            .notes = {{.key = "host", .text = host}, {.key = "needed", .text = "rpc.hosts"}}});
 }
 
 static bool check_route(struct http_request *request, const char *url, const char *method)

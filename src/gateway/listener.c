@@ -178,11 +178,11 @@ static enum svm_err start(struct listener *listener, char *reason, size_t reason
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)config->connections_max,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)((config->idle_timeout_ms + 999) / 1000),
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)config->header_bytes_max,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+        MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
     if (listener->daemon == NULL) {
         errno = ENOMEM;
         (void)fail(listener, reason, reason_size, "HTTP",
-                   "; too few file descriptors for http.connections_max?");
+                   "; too few file descriptors for rpc.connections_max?");
         return SVM_E_IO;
     }
     listener->fd = -1;

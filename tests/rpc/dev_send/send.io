@@ -1,0 +1,10 @@
+>> {"jsonrpc":"2.0","id":1,"method":"dev_send","params":{"from":"alice","to":"bob","amount":"5"}}
+<< {"jsonrpc":"2.0","id":1,"result":{"status":"executed","path":"fast","seq":"1","...":0}}
+>> {"jsonrpc":"2.0","id":1,"method":"dev_send","params":{"from":"$alice","to":"$carol","amount":5,"coin":"$alice_spare_0"}}
+<< {"jsonrpc":"2.0","id":1,"result":{"status":"executed","seq":"2","...":0}}
+>> {"jsonrpc":"2.0","id":1,"method":"dev_send","params":{"from":"mallory","to":"bob","amount":"5"}}
+<< {"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"$_","data":{"name":"INVALID_PARAMS","retry":"$_","param":"from","expected":"$_","got":"mallory"}}}
+>> {"jsonrpc":"2.0","id":1,"method":"dev_send","params":{"from":"alice","to":"bob","amount":"0"}}
+<< {"jsonrpc":"2.0","id":1,"error":{"code":1302,"message":"$_","data":{"name":"OP_INVALID","retry":"$_","...":0}}}
+>> {"jsonrpc":"2.0","id":1,"method":"dev_send","params":{"from":"alice","to":"bob","amount":"1","coin":"$bob_coin"}}
+<< {"jsonrpc":"2.0","id":1,"error":{"code":1102,"message":"$_","data":{"name":"NOT_OWNER","retry":"$_","...":0}}}

@@ -1,0 +1,382 @@
+"""HTTP as it comes off the wire: status codes, framing, hosts, sizes, and the binary submit path."""
+import base64
+import contextlib
+import json
+import socket
+import struct
+import time
+
+import contract
+import player
+from player import harness
+
+HEALTH = '{"jsonrpc":"2.0","id":1,"method":"node_health"}'
+
+
+def tests():
+    return sorted((n, f) for n, f in globals().items() if n.startswith('test_'))
+
+
+class Reply:
+    def __init__(self, data):
+        head, _, self.body = data.partition(b'\r\n\r\n')
+        lines = head.decode('latin-1').split('\r\n')
+        self.status = int(lines[0].split(' ')[1])
+        self.headers = {k.lower(): v for k, _, v in (line.partition(': ') for line in lines[1:])}
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    def error(self, status, name):
+        """Must be an HTTP error with a JSON-RPC error body."""
+        assert self.status == status, f'status {self.status}, expected {status}: {self.body!r}'
+        bad = contract.check_error(None, self.json['error'])
+        assert not bad or 'is not in the contract' in bad[-1], bad
+        assert self.json['id'] is None and self.json['error']['data']['name'] == name, self.json
+        return {name}
+
+
+
+def exchange(address, raw, timeout=10, has_body=True):
+    """Send bytes as they are; read until the reply is whole."""
+    host, port = address.rsplit(':', 1)
+    with socket.create_connection((host, int(port)), timeout=timeout) as s:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            s.sendall(raw)
+        return Reply(read_reply(s, has_body))
+
+
+def read_reply(s, has_body=True):
+    data = b''
+    while b'\r\n\r\n' not in data:
+        part = s.recv(65536)
+        if not part:
+            break
+        data += part
+    assert data, 'the connection was closed without an answer'
+    head, _, body = data.partition(b'\r\n\r\n')
+    length = 0
+    for line in head.decode('latin-1').lower().split('\r\n'):
+        if line.startswith('content-length:'):
+            length = int(line.split(':')[1])
+    while has_body and len(body) < length:
+        part = s.recv(65536)
+        assert part, 'the reply was cut'
+        body += part
+        data += part
+    return data
+
+
+def request(method='POST', path='/', body=HEALTH, headers=None, host='127.0.0.1', version='HTTP/1.1'):
+    body = body.encode() if isinstance(body, str) else body
+    fields = {'Host': host, 'Content-Type': 'application/json', 'Content-Length': str(len(body))}
+    if method != 'POST':
+        del fields['Content-Type'], fields['Content-Length']
+    fields.update(headers or {})
+    lines = [f'{method} {path} {version}'] + [f'{k}: {v}' for k, v in fields.items() if v is not None]
+    return '\r\n'.join(lines).encode() + b'\r\n\r\n' + body
+
+
+def dev(*args):
+    return harness.node('--dev', *args)
+
+
+def test_status_of_calls():
+    with dev() as node:
+        ok = exchange(node.address, request())
+        assert ok.status == 200 and ok.headers['content-type'] == 'application/json', ok.headers
+        assert exchange(node.address, request(body='{"jsonrpc":"2.0","method":"node_health"}')).status == 204
+        assert exchange(node.address, request(body='nonsense')).status == 200
+        assert exchange(node.address, request(headers={'Content-Type': 'application/json; charset=utf-8'})).status == 200
+        assert exchange(node.address, request(headers={'Content-Type': 'Application/JSON ;x=y'})).status == 200
+
+
+def test_routes_and_methods():
+    with dev() as node:
+        seen = exchange(node.address, request('GET', '/nowhere', '')).error(404, 'NOT_FOUND')
+        got = exchange(node.address, request('GET', '/', ''))
+        seen |= got.error(405, 'INVALID_REQUEST')
+        assert got.headers['allow'] == 'POST'
+        for method in ('PUT', 'DELETE', 'OPTIONS', 'PATCH'):
+            exchange(node.address, request(method, '/', '')).error(405, 'INVALID_REQUEST')
+        got = exchange(node.address, request('POST', '/livez'))
+        seen |= got.error(405, 'INVALID_REQUEST')
+        assert got.headers['allow'] == 'GET, HEAD'
+        return seen
+
+
+def test_content_type():
+    with dev() as node:
+        seen = set()
+        for kind in ('text/plain', 'application/jsonp', 'application/x-www-form-urlencoded', None):
+            seen |= exchange(node.address, request(headers={'Content-Type': kind})).error(415, 'INVALID_REQUEST')
+        return seen
+
+
+def test_framing():
+    """What two parsers could read differently is refused."""
+    head = b'POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n'
+    body = HEALTH.encode()
+    length = str(len(body)).encode()
+    cases = {
+        'two lengths': head + b'Content-Length: ' + length + b'\r\nContent-Length: 5\r\n\r\n' + body,
+        'equal lengths': head + (b'Content-Length: ' + length + b'\r\n') * 2 + b'\r\n' + body,
+        'length and chunked': head + b'Content-Length: ' + length + b'\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+        'two encodings': head + b'Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+        'odd encoding': head + b'Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n',
+        'signed length': head + b'Content-Length: +' + length + b'\r\n\r\n' + body,
+        'listed length': head + b'Content-Length: ' + length + b', ' + length + b'\r\n\r\n' + body,
+        'no host': b'POST / HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: ' + length + b'\r\n\r\n' + body,
+        'two hosts': head + b'Host: localhost\r\nContent-Length: ' + length + b'\r\n\r\n' + body,
+        'hidden chunked': head + b'Content-Length: ' + length + b'\r\nX: \rTransfer-Encoding: chunked\r\n\r\n' + body,
+        'a space before the colon': head + b'Content-Length: ' + length + b'\r\nX : y\r\n\r\n' + body,
+        'no HTTP': b'GET /livez FOO/1.1\r\n\r\n',
+    }
+    with dev() as node:
+        for name, raw in cases.items():
+            reply = exchange(node.address, raw)
+            assert reply.status == 400, f'{name}: {reply.status} {reply.body!r}'
+        assert exchange(node.address, request()).status == 200
+        return exchange(node.address, cases['two lengths']).error(400, 'INVALID_REQUEST')
+
+
+def test_chunked_body():
+    with dev() as node:
+        chunks = b''.join(b'%x\r\n%s\r\n' % (len(c), c) for c in (HEALTH[:7].encode(), HEALTH[7:].encode()))
+        head = request(body='', headers={'Content-Length': None, 'Transfer-Encoding': 'chunked'})
+        assert exchange(node.address, head + chunks + b'0\r\n\r\n').status == 200
+
+
+def test_body_in_pieces():
+    """Split at every byte."""
+    raw = request()
+    with dev() as node:
+        host, port = node.address.rsplit(':', 1)
+        with socket.create_connection((host, int(port)), timeout=10) as s:
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for i in range(len(raw)):
+                s.sendall(raw[i:i + 1])
+            assert Reply(read_reply(s)).status == 200
+
+
+def test_keep_alive_and_pipelining():
+    with dev() as node:
+        host, port = node.address.rsplit(':', 1)
+        bodies = [json.dumps({'jsonrpc': '2.0', 'id': i, 'method': 'object_get' if i % 2 else 'node_health',
+                              'params': [player.KNOWN['counter']] if i % 2 else []}) for i in range(20)]
+        with socket.create_connection((host, int(port)), timeout=10) as s:
+            s.sendall(b''.join(request(body=b) for b in bodies))
+            data, replies = b'', []
+            while len(replies) < len(bodies):
+                part = s.recv(65536)
+                assert part, 'closed early'
+                data += part
+                while b'\r\n\r\n' in data:
+                    head, _, rest = data.partition(b'\r\n\r\n')
+                    length = int(head.lower().split(b'content-length: ')[1].split(b'\r\n')[0])
+                    if len(rest) < length:
+                        break
+                    replies.append(json.loads(rest[:length]))
+                    data = rest[length:]
+        assert [r['id'] for r in replies] == list(range(20)), replies
+        assert all('result' in r for r in replies)
+
+
+def test_body_limit():
+    with dev('--rpc.body_bytes_max', '4KiB') as node:
+        fits = HEALTH + ' ' * (4096 - len(HEALTH))
+        assert exchange(node.address, request(body=fits)).status == 200
+        got = exchange(node.address, request(body=fits + ' '))
+        seen = got.error(413, 'LIMIT_EXCEEDED')
+        assert got.json['error']['data']['limit'] == 4096 and got.json['error']['data']['got'] == 4097
+        head = request(body='', headers={'Content-Length': None, 'Transfer-Encoding': 'chunked'})
+        exchange(node.address, head + b'1400\r\n' + b' ' * 0x1400 + b'\r\n0\r\n\r\n').error(413, 'LIMIT_EXCEEDED')
+        exchange(node.address, request(body='', headers={'Content-Length': '99999999999'})).error(413, 'LIMIT_EXCEEDED')
+        assert exchange(node.address, request()).status == 200
+        return seen
+
+
+def test_header_limit():
+    with dev() as node:
+        reply = exchange(node.address, request(headers={'X-Long': 'a' * 100000}))
+        assert reply.status in (413, 431), reply.status
+        assert exchange(node.address, request()).status == 200
+
+
+def test_hosts():
+    with dev('--rpc.hosts', 'node.example') as node:
+        for host in ('localhost', 'localhost:7878', '127.0.0.1:1', '[::1]:7878', 'node.example', 'NODE.example:80'):
+            assert exchange(node.address, request(host=host)).status == 200, host
+        got = exchange(node.address, request(host='evil.example'))
+        seen = got.error(403, 'FORBIDDEN')
+        assert '--rpc.hosts' in got.json['error']['message'] and got.json['error']['data']['host'] == 'evil.example'
+        for host in ('localhost.evil.example', '127.0.0.1.evil.example', 'evil.example:7878', ''):
+            exchange(node.address, request(host=host)).error(403, 'FORBIDDEN')
+        return seen
+
+
+def test_cors():
+    with dev('--rpc.cors_origins', 'https://app.example') as node:
+        asked = {'Origin': 'https://app.example', 'Access-Control-Request-Method': 'POST'}
+        got = exchange(node.address, request('OPTIONS', '/', '', asked))
+        assert got.status == 204 and got.headers['access-control-allow-origin'] == 'https://app.example', got.headers
+        got = exchange(node.address, request(headers={'Origin': 'https://app.example'}))
+        assert got.status == 200 and got.headers['access-control-allow-origin'] == 'https://app.example'
+        got = exchange(node.address, request(headers={'Origin': 'https://evil.example'}))
+        assert 'access-control-allow-origin' not in got.headers
+        assert exchange(node.address, request('OPTIONS', '/', '', {'Origin': 'https://evil.example'})).status == 405
+    with dev() as node:
+        got = exchange(node.address, request(headers={'Origin': 'https://app.example'}))
+        assert got.status == 200 and 'access-control-allow-origin' not in got.headers
+
+
+def test_probes():
+    with dev() as node:
+        assert exchange(node.address, request('GET', '/livez', '')).body == b'ok\n'
+        assert exchange(node.address, request('GET', '/readyz', '')).body == b'ready\n'
+        body = exchange(node.address, request('GET', '/readyz?verbose', '')).body.decode()
+        assert '[+]engine: ' in body and body.endswith('ready\n'), body
+        head = exchange(node.address, request('HEAD', '/livez', ''), has_body=False)
+        assert head.status == 200 and head.headers['content-length'] == '3', head.headers
+        player.post(node, '{"jsonrpc":"2.0","id":1,"method":"admin_drain"}', over_unix=True)
+        got = exchange(node.address, request('GET', '/readyz', ''))
+        assert got.status == 503 and '[-]admission' in got.body.decode() and 'retry-after' in got.headers, got.body
+        assert exchange(node.address, request('GET', '/livez', '')).status == 200
+
+
+def test_stats_and_metrics():
+    with dev() as node:
+        node.rpc('dev_send', **{'from': 'alice', 'to': 'bob', 'amount': '1'})
+        routing = exchange(node.address, request('GET', '/v1/stats/routing', '')).json
+        bad = contract.check(routing, contract.METHODS['stats_routing']['result']['schema'])
+        assert not bad and routing['completed']['fast'] == 1, bad
+        got = exchange(node.address, request('GET', '/metrics', ''))
+        assert got.headers['content-type'].startswith('text/plain; version=0.0.4')
+        lines = got.body.decode().splitlines()
+        values = dict(line.rsplit(' ', 1) for line in lines if not line.startswith('#'))
+        assert values['supervm_tx_completed_total{path="fast",status="ok"}'] == '1'
+        assert values['supervm_rpc_requests_total{method="dev_send",code="0"}'] == '1'
+        assert values['supervm_tx_latency_seconds_bucket{path="fast",stage="total",le="+Inf"}'] == '1'
+        assert len(values) == sum(not line.startswith('#') for line in lines), 'a sample appears twice'
+        names = [line.split()[2] for line in lines if line.startswith('# TYPE')]
+        assert len(names) == len(set(names)), 'a metric is declared twice'
+        for name in values:
+            family = name.split('{')[0]
+            assert any(family == n or family in (n + '_bucket', n + '_sum', n + '_count') for n in names), name
+
+
+def test_unix_socket_needs_no_host():
+    with dev() as node:
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(player.os.path.join(node.dir, node.socket))
+            s.sendall(request(host='anything.example'))
+            assert Reply(read_reply(s)).status == 200
+
+
+def test_unknown_host_is_told_before_the_body():
+    with dev() as node:
+        exchange(node.address, request(host='evil.example', body=' ' * 100000)).error(403, 'FORBIDDEN')
+
+
+# ---- POST /v1/tx ------------------------------------------------------------------------------------------------------
+
+STREAM = 'application/vnd.supervm.txs+bcs'
+
+
+def stream(node, txs, query='', raw=None):
+    body = raw if raw is not None else b''.join(struct.pack('<I', len(tx)) + tx for tx in txs)
+    return exchange(node.address, request('POST', '/v1/tx' + query, body, {'Content-Type': STREAM}))
+
+
+def records(reply):
+    assert reply.status == 200, reply.body
+    assert len(reply.body) % 48 == 0
+    names = ('code', 'status', 'path', 'flags', 'failure', 'seq', 'digest')
+    return [dict(zip(names, r)) for r in struct.iter_unpack('<iBBBBQ32s', reply.body)]
+
+
+def signed(node, signer, body):
+    one = player.Player(None)
+    one.known['chain'] = node.rpc('node_info')['chain']['id']
+    one.transaction(node, 'tx', signer, json.dumps(body))
+    return base64.b64decode(one.known['tx']), bytes.fromhex(one.known['tx_digest'][2:])
+
+
+def payment(name, spare, amount='5'):
+    return {'inputs': [{'kind': 'owned', 'id': f'${name}_spare_{spare}', 'version': '1'}],
+            'ops': [{'op': 'pay', 'from': 0, 'to': '$bob', 'amount': amount}]}
+
+
+def test_stream():
+    with dev() as node:
+        good, good_digest = signed(node, 'alice', payment('alice', 0))
+        poor, poor_digest = signed(node, 'alice', payment('alice', 1, '1001'))
+        got = records(stream(node, [good, b'\0\0', poor, good], '?wait=executed'))
+        assert [r['status'] for r in got] == [1, 255, 3, 1], got
+        assert [r['code'] for r in got] == [0, 1001, 0, 0]
+        assert got[0]['digest'] == good_digest == got[3]['digest'] and got[2]['digest'] == poor_digest
+        assert got[0]['path'] == 0 and got[1]['path'] == 255 and got[1]['seq'] == 0
+        assert got[2]['failure'] == 1 and {got[0]['flags'] & 1, got[3]['flags'] & 1} == {0, 1}
+        assert records(stream(node, [])) == []
+        later, later_digest = signed(node, 'alice', payment('alice', 2))
+        got = records(stream(node, [later], '?wait=none'))
+        assert got[0]['status'] == 0 and got[0]['digest'] == later_digest, got
+        return {'TX_DECODE'}
+
+
+def test_stream_refused():
+    with dev('--rpc.stream_items_max', '2') as node:
+        seen = stream(node, [], raw=b'\x05\0\0\0abc').error(400, 'INVALID_REQUEST')
+        stream(node, [], raw=b'\x05\0').error(400, 'INVALID_REQUEST')
+        stream(node, [], raw=b'\xff\xff\xff\xffabc').error(400, 'INVALID_REQUEST')
+        seen |= stream(node, [b'a'] * 3).error(413, 'LIMIT_EXCEEDED')
+        seen |= stream(node, [b'a'], '?wait=soon').error(400, 'INVALID_PARAMS')
+        stream(node, [b'a'], '?timeoutMs=x').error(400, 'INVALID_PARAMS')
+        exchange(node.address, request('POST', '/v1/tx', b'')).error(415, 'INVALID_REQUEST')
+        assert len(records(stream(node, [b'a'] * 2))) == 2
+        return seen
+
+
+def test_silence():
+    """A request that never ends is cut off after the idle timeout; others are served meanwhile."""
+    with dev('--rpc.idle_timeout', '1s') as node:
+        host, port = node.address.rsplit(':', 1)
+        with socket.create_connection((host, int(port)), timeout=10) as s:
+            s.sendall(request()[:-1])
+            assert exchange(node.address, request()).status == 200
+            start = time.monotonic()
+            while s.recv(4096):
+                pass
+            assert time.monotonic() - start < 5
+
+
+def test_many_connections():
+    """Fifty clients at once, each with a batch, all answered."""
+    with dev() as node:
+        host, port = node.address.rsplit(':', 1)
+        body = json.dumps([{'jsonrpc': '2.0', 'id': i, 'method': 'object_get', 'params': [player.KNOWN['counter']]}
+                           for i in range(20)])
+        sockets = [socket.create_connection((host, int(port)), timeout=20) for _ in range(50)]
+        for s in sockets:
+            s.sendall(request(body=body))
+        for s in sockets:
+            answers = Reply(read_reply(s)).json
+            assert [a['id'] for a in answers] == list(range(20)) , answers
+            assert not [a for a in answers if 'error' in a], [a for a in answers if 'error' in a]
+            s.close()
+
+
+def test_client_that_leaves():
+    """Requests whose client has gone leave nothing behind."""
+    with dev() as node:
+        host, port = node.address.rsplit(':', 1)
+        for _ in range(30):
+            s = socket.create_connection((host, int(port)), timeout=10)
+            s.sendall(request(body='{"jsonrpc":"2.0","id":1,"method":"dev_generateLoad","params":{"transactions":20}}'))
+            s.close()
+        end = time.monotonic() + 20
+        while 'supervm_queue_depth{queue="calls"} 0\n' not in exchange(
+                node.address, request('GET', '/metrics', '')).body.decode():
+            assert time.monotonic() < end, 'calls are left in flight'
+            time.sleep(0.1)
