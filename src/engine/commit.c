@@ -6,7 +6,7 @@
 /* Positions are finished in any order; `applied` is the end of the contiguous prefix. Behind it run, each in order of seq:
  *
  *     completed   the `executed` answers were given           whoever holds complete_lock (it is only ever tried)
- *     committed   written to the log (nothing in memory mode) C
+ *     committed   written to the log                           C; in memory mode together with completed
  *     durable     the `durable` answers were given            C */
 
 uint64_t engine_durable(struct svm_engine *engine)
@@ -71,26 +71,79 @@ static void answer_executed(struct svm_engine *engine, struct engine_job *job)
                        receipt, NULL);
 }
 
+static void tell_hook(struct svm_engine *engine, const struct engine_job *job)
+{
+    if (engine->hooks.committed)
+        engine->hooks.committed(engine->hooks.arg, atomic_load(&job->entry->receipt), &job->tx);
+}
+
+/* Answers what waited for durability and lets go of receipts that need not stay in memory. */
+static void walk_durable(struct svm_engine *engine)
+{
+    uint64_t durable = engine->memory ? UINT64_MAX : engine_durable(engine);
+    atomic_thread_fence(memory_order_seq_cst); /* for receipts_awaited */
+    for (struct receipt_entry *entry; (entry = receipts_next_durable(engine->receipts, durable));) {
+        if (engine->memory || !receipts_awaited(entry))
+            continue;
+        const struct svm_receipt *receipt = atomic_load(&entry->receipt);
+        struct engine_waiter *waiters = receipts_detach(engine->receipts, entry, SVM_WAIT_DURABLE);
+        answer_waiters(engine, waiters, &entry->digest, receipt, NULL);
+    }
+    receipts_evict(engine->receipts, engine->config.tx_dedupe_bytes,
+                   store_materialised(engine->store), engine->memory,
+                   atomic_load(&engine->node_ms));
+}
+
+/* Memory mode: a finished position gives back what it holds. */
+static void record_done(struct svm_engine *engine, struct engine_record *record)
+{
+    if (record->kind == RECORD_JOB) {
+        struct engine_job *job = (struct engine_job *)record;
+        tell_hook(engine, job);
+        receipts_finished(engine->receipts, job->entry);
+        job_release(engine, job);
+    } else if (record->kind == RECORD_CELLS) {
+        bool pushed = ring_try_push(engine->free_cells, record);
+        SVM_ASSERT(pushed);
+    }
+}
+
+/* Gives the answers for AT + 1 .. TO. In memory mode there is no log to wait for, hence nothing to hand to the committer: the jobs end here. */
+static void complete_range(struct svm_engine *engine, uint64_t at, uint64_t to)
+{
+    atomic_thread_fence(memory_order_seq_cst); /* for receipts_awaited */
+    for (uint64_t seq = at + 1; seq <= to; seq++) {
+        struct engine_record *record =
+            engine->memory ? mvcc_seq_take(engine->mvcc, seq) : mvcc_seq_peek(engine->mvcc, seq);
+        struct engine_job *job = (struct engine_job *)record;
+        if (record->kind == RECORD_JOB)
+            answer_executed(engine, job);
+        if (engine->memory)
+            record_done(engine, record);
+    }
+    atomic_store(&engine->completed, to);
+    if (engine->memory) {
+        if (store_group_commit(engine->store, at + 1, to, 0) != SVM_OK)
+            engine_fail(engine, SVM_E_IO, store_failure(engine->store));
+        atomic_store_explicit(&engine->committed, to, memory_order_release);
+        walk_durable(engine);
+    }
+}
+
 void complete_executed(struct svm_engine *engine)
 {
     bool any = false;
     while (atomic_load(&engine->completed) < mvcc_applied(engine->mvcc)) {
         if (pthread_mutex_trylock(&engine->complete_lock) != 0)
             break; /* its holder looks again after it has let go */
-        uint64_t at = atomic_load_explicit(&engine->completed, memory_order_relaxed);
-        uint64_t to = mvcc_applied(engine->mvcc);
-        atomic_thread_fence(memory_order_seq_cst); /* for receipts_awaited */
-        for (uint64_t seq = at + 1; seq <= to; seq++) {
-            struct engine_record *record = mvcc_seq_peek(engine->mvcc, seq);
-            if (record->kind == RECORD_JOB)
-                answer_executed(engine, (struct engine_job *)record);
-        }
-        atomic_store(&engine->completed, to);
+        complete_range(engine, atomic_load_explicit(&engine->completed, memory_order_relaxed),
+                       mvcc_applied(engine->mvcc));
         pthread_mutex_unlock(&engine->complete_lock);
         any = true;
     }
     if (any) {
-        park_wake(&engine->commit_park);
+        if (!engine->memory)
+            park_wake(&engine->commit_park);
         park_wake_all(&engine->applied_park);
     }
 }
@@ -183,17 +236,11 @@ static uint8_t *group_room(struct svm_engine *engine, struct group *group, size_
     return *failed ? NULL : store_group_reserve(engine->store, len);
 }
 
-static void tell_hook(struct svm_engine *engine, const struct engine_job *job)
-{
-    if (engine->hooks.committed)
-        engine->hooks.committed(engine->hooks.arg, atomic_load(&job->entry->receipt), &job->tx);
-}
-
 /* Takes position SEQ into GROUP. */
 static void group_add(struct svm_engine *engine, struct group *group, uint64_t seq, bool *failed)
 {
     struct engine_record *record = mvcc_seq_take(engine->mvcc, seq);
-    if (!engine->memory && !*failed) {
+    if (!*failed) {
         size_t len = record->kind == RECORD_VOID ? model_void_size(seq) : record->frame_len;
         uint8_t *out = group_room(engine, group, len, failed);
         if (out && record->kind == RECORD_VOID)
@@ -211,23 +258,6 @@ static void group_add(struct svm_engine *engine, struct group *group, uint64_t s
         bool pushed = ring_try_push(engine->free_cells, record);
         SVM_ASSERT(pushed);
     }
-}
-
-/* Answers what waited for durability and lets go of receipts that need not stay in memory. */
-static void walk_durable(struct svm_engine *engine)
-{
-    uint64_t durable = engine->memory ? UINT64_MAX : engine_durable(engine);
-    atomic_thread_fence(memory_order_seq_cst); /* for receipts_awaited */
-    for (struct receipt_entry *entry; (entry = receipts_next_durable(engine->receipts, durable));) {
-        if (engine->memory || !receipts_awaited(entry))
-            continue;
-        const struct svm_receipt *receipt = atomic_load(&entry->receipt);
-        struct engine_waiter *waiters = receipts_detach(engine->receipts, entry, SVM_WAIT_DURABLE);
-        answer_waiters(engine, waiters, &entry->digest, receipt, NULL);
-    }
-    receipts_evict(engine->receipts, engine->config.tx_dedupe_bytes,
-                   store_materialised(engine->store), engine->memory,
-                   atomic_load(&engine->node_ms));
 }
 
 /* Refusals that rest on what was not durable yet. */
@@ -275,7 +305,7 @@ bool committer_step(struct svm_engine *engine)
     atomic_fetch_add_explicit(&engine->committer_ticks, 1, memory_order_relaxed);
     bool failed = atomic_load(&engine->fatal) != SVM_OK;
     uint64_t to = atomic_load(&engine->completed);
-    bool busy = to >= group.first;
+    bool busy = !engine->memory && to >= group.first;
     if (busy) {
         for (uint64_t seq = group.first; seq <= to; seq++)
             group_add(engine, &group, seq, &failed);
@@ -286,7 +316,8 @@ bool committer_step(struct svm_engine *engine)
             park_wake(&engine->materialise_park);
     }
     sync_by_interval(engine, false);
-    walk_durable(engine);
+    if (!engine->memory)
+        walk_durable(engine);
     walk_parked(engine);
     return busy;
 }
@@ -314,6 +345,7 @@ void committer_main(void *arg)
         park_wait(&engine->commit_park, ticket, soon ? 1000 : IDLE_US);
     }
     sync_by_interval(engine, true);
-    walk_durable(engine);
+    if (!engine->memory)
+        walk_durable(engine);
     walk_parked(engine);
 }

@@ -17,15 +17,19 @@ enum {
 
 /* ---- G ---------------------------------------------------------------------------------------------------------- */
 
-/* Versions behind the newest, and how many of them are worth a walk over all heads: what is hot, writers trim themselves. */
+/* Versions behind the newest, and how many of them are worth a walk over all heads. Writers trim what they touch, so under load the garbage stays
+ * below one version per head by itself; the walk is for what has gone cold. In a quiet second everything is worth it. */
 static uint64_t garbage(struct svm_engine *engine, uint64_t *worth_out)
 {
     struct mvcc_counts objects, cells;
     mvcc_counts(engine->objects, &objects);
     mvcc_counts(engine->cells, &cells);
-    uint64_t quarter = (objects.heads + cells.heads) / 4,
-             threshold = atomic_load(&engine->gc_threshold);
-    *worth_out = quarter > threshold ? quarter : threshold;
+    uint64_t heads = objects.heads + cells.heads, threshold = atomic_load(&engine->gc_threshold);
+    uint32_t at = atomic_load(&engine->sampled_at);
+    bool quiet =
+        at > 0 && atomic_load(&engine->sampled[at % 64]) == stats_executed_total(engine) &&
+        atomic_load(&engine->sampled[(at - 1) % 64]) == atomic_load(&engine->sampled[at % 64]);
+    *worth_out = quiet ? 1 : heads > threshold ? heads : threshold;
     return objects.garbage + cells.garbage;
 }
 
