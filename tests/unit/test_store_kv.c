@@ -129,7 +129,7 @@ START_TEST(ram_is_an_ordered_map)
     struct svm_kv_ops kv;
     struct store_kv_ram *ram = store_kv_ram_create();
     store_kv_ram_ops(&kv, ram);
-    conform(&kv, bed_seed("ram_is_an_ordered_map"), 2000);
+    conform(&kv, bed_seed("ram_is_an_ordered_map"), 800);
     kv.close(kv.self);
     store_kv_ram_destroy(ram);
 }
@@ -144,7 +144,7 @@ START_TEST(rocks_is_an_ordered_map)
         snprintf(path, sizeof path, "%s/%d", dir, is_log);
         enum svm_err err = store_kv_rocks_open(&kv, path, is_log, reason);
         ck_assert_msg(err == SVM_OK, "%s", reason);
-        conform(&kv, bed_seed("rocks_is_an_ordered_map"), 200);
+        conform(&kv, bed_seed("rocks_is_an_ordered_map"), 100);
         kv.close(kv.self);
     }
     ck_assert_int_eq(store_kv_rocks_open(&kv, "/proc/none/such", false, reason), SVM_E_IO);

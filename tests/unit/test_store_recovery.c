@@ -228,7 +228,7 @@ START_TEST(a_flipped_bit_is_refused_or_cut_off)
     uint64_t seed = bed_seed("a_flipped_bit_is_refused_or_cut_off");
     struct rng rng;
     rng_init(&rng, seed);
-    for (unsigned round = 0; round < 600; round++) {
+    for (unsigned round = 0; round < 300; round++) {
         struct bed bed;
         unsigned materialised = (unsigned)rng_below(&rng, 3);
         unsigned group = materialised + (unsigned)rng_below(&rng, GROUPS - materialised);
