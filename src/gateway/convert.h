@@ -21,7 +21,7 @@ void convert_pending(struct rpc_receipt *out, const struct svm_digest *digest,
 /* convert_object: TYPE is copied, the data is borrowed. */
 bool convert_object(struct rpc_object *out, struct arena *arena, const struct svm_object *object);
 
-/* convert_signed_digest: the digest of SignedTransaction BYTES; false = they are none. L or a thread with 64 KiB of heap. */
+/* convert_signed_digest: the digest of SignedTransaction BYTES; false = they are none. */
 bool convert_signed_digest(struct svm_digest *digest_out, struct svm_bytes bytes);
 /* convert_is_signed: do BYTES decode as a SignedTransaction? What decodes as neither counts as signed. */
 bool convert_is_signed(struct svm_bytes bytes);
