@@ -1,5 +1,6 @@
 #include "base/ring.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -66,6 +67,13 @@ bool ring_try_push(struct ring *ring, void *item)
         } else {
             at = atomic_load_explicit(&ring->push_at, memory_order_relaxed);
         }
+    }
+}
+
+void ring_push(struct ring *ring, void *item)
+{
+    while (!ring_try_push(ring, item)) {
+        sched_yield();
     }
 }
 

@@ -9,8 +9,13 @@
 struct ring;
 struct ring *ring_create(size_t capacity); /* a power of two; NULL = no memory */
 void ring_destroy(struct ring *ring);
-bool ring_try_push(struct ring *ring, void *item); /* false = full */
-void *ring_try_pop(struct ring *ring);             /* NULL = empty */
-size_t ring_depth(const struct ring *ring);        /* approximate */
+bool ring_try_push(
+    struct ring *ring,
+    void *item); /* false = full, or as good as full: a popper stands between its two steps */
+/* ring_push: for who knows that there is room, because each item has a credit: yields to such a popper until it has taken its
+ * second step. */
+void ring_push(struct ring *ring, void *item);
+void *ring_try_pop(struct ring *ring);      /* NULL = empty */
+size_t ring_depth(const struct ring *ring); /* approximate */
 
 #endif

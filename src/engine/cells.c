@@ -90,8 +90,7 @@ enum svm_err sessions_create(struct svm_engine *engine)
         if (!txn->thread)
             return SVM_E_NO_MEMORY;
         rng_init(&txn->rng, engine_now_ns(engine) + i);
-        bool pushed = ring_try_push(engine->sessions, txn);
-        SVM_ASSERT(pushed);
+        stack_push(&engine->sessions, i);
     }
     return SVM_OK;
 }
@@ -109,6 +108,17 @@ void sessions_destroy(struct svm_engine *engine)
     free(engine->session_array);
 }
 
+static struct engine_record *record_take(struct svm_engine *engine)
+{
+    uint32_t index;
+    return stack_try_pop(&engine->free_cells, &index) ? &engine->cell_records[index] : NULL;
+}
+
+void record_give(struct svm_engine *engine, struct engine_record *record)
+{
+    stack_push(&engine->free_cells, (uint32_t)(record - engine->cell_records));
+}
+
 /* ---- begin and end -------------------------------------------------------------------------------------------------- */
 
 enum svm_err svm_cell_begin(struct svm_engine *engine, struct svm_cell_txn **txn_out)
@@ -119,13 +129,14 @@ enum svm_err svm_cell_begin(struct svm_engine *engine, struct svm_cell_txn **txn
         return SVM_E_STORAGE_READ_ONLY;
     if (store_dirty_bytes(engine->store) > engine->config.dirty_bytes_max)
         return SVM_E_OVERLOADED;
-    struct svm_cell_txn *txn = ring_try_pop(engine->sessions);
-    if (!txn)
+    uint32_t index;
+    if (!stack_try_pop(&engine->sessions, &index))
         return SVM_E_OVERLOADED;
+    struct svm_cell_txn *txn = &engine->session_array[index];
     atomic_fetch_add(&engine->sessions_open, 1);
     if (!mvcc_pin(engine->mvcc, engine_node_ms(engine), &txn->pin)) {
         atomic_fetch_sub(&engine->sessions_open, 1);
-        ring_try_push(engine->sessions, txn);
+        stack_push(&engine->sessions, index);
         return SVM_E_OVERLOADED;
     }
     txn->read_count = txn->write_count = 0;
@@ -145,8 +156,7 @@ static void end(struct svm_cell_txn *txn)
         count_add(&engine->counters.snapshots_cancelled, 1);
     mvcc_unpin(engine->mvcc, &txn->pin);
     arena_reset(txn, false);
-    bool pushed = ring_try_push(engine->sessions, txn);
-    SVM_ASSERT(pushed);
+    stack_push(&engine->sessions, (uint32_t)(txn - engine->session_array));
     atomic_fetch_sub(&engine->sessions_open, 1);
 }
 
@@ -468,8 +478,7 @@ static enum svm_err commit_writes(struct svm_cell_txn *txn, uint64_t *seq_out,
         err = encode(txn, node_ms);
     if (err != SVM_OK) {
         undo(txn);
-        bool pushed = ring_try_push(engine->free_cells, txn->record);
-        SVM_ASSERT(pushed);
+        record_give(engine, txn->record);
         return err;
     }
     uint64_t seq = mvcc_seq_next(engine->mvcc);
@@ -506,7 +515,7 @@ enum svm_err svm_cell_commit(struct svm_cell_txn *txn, enum svm_wait wait, uint6
     enum svm_err err = SVM_OK;
     if (mvcc_pin_cancelled(engine->mvcc, &txn->pin))
         err = SVM_E_SNAPSHOT_TOO_OLD;
-    else if (txn->write_count > 0 && !(txn->record = ring_try_pop(engine->free_cells)))
+    else if (txn->write_count > 0 && !(txn->record = record_take(engine)))
         err = SVM_E_OVERLOADED;
     else if (txn->write_count > 0) {
         mvcc_online(txn->thread);

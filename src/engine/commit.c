@@ -103,14 +103,15 @@ static void record_done(struct svm_engine *engine, struct engine_record *record)
         receipts_finished(engine->receipts, job->entry);
         job_release(engine, job);
     } else if (record->kind == RECORD_CELLS) {
-        bool pushed = ring_try_push(engine->free_cells, record);
-        SVM_ASSERT(pushed);
+        record_give(engine, record);
     }
 }
 
 /* Gives the answers for AT + 1 .. TO. In memory mode there is no log to wait for, hence nothing to hand to the committer: the jobs end here. */
 static void complete_range(struct svm_engine *engine, uint64_t at, uint64_t to)
 {
+    if (at == to)
+        return;                                /* somebody else was faster */
     atomic_thread_fence(memory_order_seq_cst); /* for receipts_awaited */
     for (uint64_t seq = at + 1; seq <= to; seq++) {
         struct engine_record *record =
@@ -255,8 +256,7 @@ static void group_add(struct svm_engine *engine, struct group *group, uint64_t s
         tell_hook(engine, (struct engine_job *)record);
         job_list_push(&group->jobs, (struct engine_job *)record);
     } else if (record->kind == RECORD_CELLS) {
-        bool pushed = ring_try_push(engine->free_cells, record);
-        SVM_ASSERT(pushed);
+        record_give(engine, record);
     }
 }
 

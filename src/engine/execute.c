@@ -179,7 +179,7 @@ static void attempt_undo(struct attempt *a)
     for (uint16_t i = 0; i < a->claimed; i++)
         if (job->tx.inputs[i].writable)
             mvcc_release(job->heads[i], a->states[i]);
-    svm_receipt_free(a->receipt);
+    pool_give(a->receipt);
     a->receipt = NULL;
     a->touched = a->made = a->claimed = 0;
     a->applied = false;
@@ -364,7 +364,8 @@ static enum attempt_result prepare(struct attempt *a, struct model_effects *effe
         refusal->got = size;
         return ATTEMPT_REFUSED;
     }
-    a->receipt = model_receipt_of(effects);
+    void *memory = pool_take(a->worker->pool, model_receipt_need(effects));
+    a->receipt = memory ? model_receipt_make(memory, effects) : NULL;
     if (!a->receipt || (!engine->memory && !reserve_frame(&a->job->record, size)) ||
         !make_heads(a) || !touch_owners(a)) {
         refusal_init(refusal, SVM_E_OVERLOADED);

@@ -1,23 +1,15 @@
 #include <stdlib.h>
-#include <string.h>
 
 #include <svm/engine.h>
+
+#include "model/model.h"
 
 /* What the engine gives away is one block each: the struct and behind it what it points to (model_receipt_of,
  * model_receipt_decode and model_object_give make them so). */
 
 struct svm_receipt *svm_receipt_copy(const struct svm_receipt *receipt)
 {
-    size_t changes = receipt->change_count * sizeof *receipt->changes;
-    struct svm_receipt *copy = malloc(sizeof *copy + changes);
-    if (!copy)
-        return NULL;
-    *copy = *receipt;
-    struct svm_change *own = (struct svm_change *)(copy + 1);
-    if (changes)
-        memcpy(own, receipt->changes, changes);
-    copy->changes = own;
-    return copy;
+    return model_receipt_copy(receipt);
 }
 
 void svm_receipt_free(struct svm_receipt *receipt)

@@ -28,6 +28,7 @@
 #include "base/clock.h"
 #include "base/hist.h"
 #include "base/park.h"
+#include "base/pool.h"
 #include "base/ring.h"
 #include "base/rng.h"
 #include "base/stack.h"
@@ -95,7 +96,7 @@ void receipts_destroy(struct receipt_table *table);
 /* receipts_enter: insert DIGEST in flight.
  *   FOUND   an entry exists. It is locked until receipts_unlock(ENTRY_OUT). */
 enum receipts_enter_result { RECEIPTS_ENTERED, RECEIPTS_FOUND, RECEIPTS_NO_MEMORY };
-enum receipts_enter_result receipts_enter(struct receipt_table *table,
+enum receipts_enter_result receipts_enter(struct receipt_table *table, struct pool *pool,
                                           const struct svm_digest *digest, uint64_t expires_ms,
                                           struct receipt_entry **entry_out);
 /* receipts_find: locked entry of DIGEST or NULL (nothing locked). */
@@ -245,6 +246,7 @@ struct engine_worker {
     uint32_t index;
     struct thread thread;
     struct mvcc_thread *mvcc;
+    struct pool *pool; /* entries and receipts */
     struct ring *ring;
     struct park park;
     _Atomic uint64_t ticks;
@@ -277,7 +279,7 @@ struct svm_engine {
     /* admission */
     struct engine_job *jobs;
     struct stack free_jobs;  /* indices: the credits */
-    struct ring *free_cells; /* of struct engine_record */
+    struct stack free_cells; /* indices of cell_records */
     struct engine_record *cell_records;
     _Atomic uint32_t next_worker;
     _Atomic uint64_t inflight;
@@ -327,10 +329,10 @@ struct svm_engine {
     _Atomic uint32_t sampled_at;
 
     /* queries and sessions */
-    struct ring *readers; /* of struct mvcc_thread */
+    struct stack readers; /* indices of reader_threads */
     struct mvcc_thread **reader_threads;
     uint32_t reader_count;
-    struct ring *sessions; /* of struct svm_cell_txn */
+    struct stack sessions; /* indices of session_array */
     struct svm_cell_txn *session_array;
     _Atomic uint32_t sessions_open;
 
@@ -439,6 +441,7 @@ enum svm_err query_object(struct svm_engine *engine, struct mvcc_thread *thread,
                           bool copy_deleted);
 
 /* cells.c */
+void record_give(struct svm_engine *engine, struct engine_record *record);
 enum svm_err sessions_create(struct svm_engine *engine);
 void sessions_destroy(struct svm_engine *engine);
 

@@ -283,17 +283,16 @@ static bool make_jobs(struct svm_engine *engine)
     uint32_t n = engine->config.inflight_max;
     engine->jobs = calloc(n, sizeof *engine->jobs);
     engine->cell_records = calloc(n, sizeof *engine->cell_records);
-    engine->free_cells = ring_create(n);
     engine->ready = ring_create(2u * n);
     engine->park_ring = ring_create(n);
     if (!engine->jobs || !engine->cell_records || !stack_init(&engine->free_jobs, n) ||
-        !engine->free_cells || !engine->ready || !engine->park_ring)
+        !stack_init(&engine->free_cells, n) || !engine->ready || !engine->park_ring)
         return false;
     for (uint32_t i = 0; i < n; i++) {
         engine->jobs[i].engine = engine;
         engine->jobs[i].index = i;
         stack_push(&engine->free_jobs, i);
-        ring_try_push(engine->free_cells, &engine->cell_records[i]);
+        stack_push(&engine->free_cells, i);
     }
     return true;
 }
@@ -328,10 +327,11 @@ static bool make_workers(struct svm_engine *engine)
         worker->index = i;
         worker->mvcc = mvcc_thread_create(engine->mvcc);
         worker->ring = ring_create(engine->config.inflight_max);
+        worker->pool = pool_create();
         worker->ready = malloc(engine->order_slots * sizeof *worker->ready);
         park_init(&worker->park);
         rng_init(&worker->rng, engine_now_ns(engine) + i);
-        if (!worker->mvcc || !worker->ring || !worker->ready)
+        if (!worker->mvcc || !worker->pool || !worker->ring || !worker->ready)
             return false;
     }
     return true;
@@ -339,21 +339,17 @@ static bool make_workers(struct svm_engine *engine)
 
 static bool make_readers(struct svm_engine *engine)
 {
-    engine->readers = ring_create(ENGINE_READERS);
     engine->reader_threads = calloc(ENGINE_READERS, sizeof(struct mvcc_thread *));
-    uint32_t sessions = 2;
-    while (sessions < engine->config.sessions_max)
-        sessions *= 2;
-    engine->sessions = ring_create(sessions);
     engine->gc_mvcc = mvcc_thread_create(engine->mvcc);
-    if (!engine->readers || !engine->reader_threads || !engine->sessions || !engine->gc_mvcc)
+    if (!stack_init(&engine->readers, ENGINE_READERS) || !engine->reader_threads ||
+        !stack_init(&engine->sessions, engine->config.sessions_max) || !engine->gc_mvcc)
         return false;
     for (; engine->reader_count < ENGINE_READERS; engine->reader_count++) {
         struct mvcc_thread *thread = mvcc_thread_create(engine->mvcc);
         if (!thread)
             return false;
         engine->reader_threads[engine->reader_count] = thread;
-        ring_try_push(engine->readers, thread);
+        stack_push(&engine->readers, engine->reader_count);
     }
     return sessions_create(engine) == SVM_OK;
 }
@@ -570,6 +566,7 @@ static void free_workers(struct svm_engine *engine)
         if (worker->mvcc)
             mvcc_thread_destroy(worker->mvcc);
         ring_destroy(worker->ring);
+        pool_destroy(worker->pool);
         free(worker->ready);
     }
     free(engine->workers);
@@ -579,6 +576,7 @@ static void free_engine(struct svm_engine *engine)
 {
     if (!engine)
         return;
+    receipts_destroy(engine->receipts);
     free_workers(engine);
     sessions_destroy(engine);
     for (uint32_t i = 0; i < engine->reader_count; i++)
@@ -593,15 +591,14 @@ static void free_engine(struct svm_engine *engine)
     free(engine->jobs);
     free(engine->cell_records);
     stack_deinit(&engine->free_jobs);
-    ring_destroy(engine->free_cells);
+    stack_deinit(&engine->free_cells);
     ring_destroy(engine->ready);
     ring_destroy(engine->park_ring);
-    ring_destroy(engine->readers);
-    ring_destroy(engine->sessions);
+    stack_deinit(&engine->readers);
+    stack_deinit(&engine->sessions);
     exec_scheduler_destroy(engine->scheduler);
     free(engine->free_slots);
     free(engine->slot_jobs);
-    receipts_destroy(engine->receipts);
     owners_destroy(engine->owners);
     if (engine->mvcc)
         mvcc_destroy(engine->mvcc);

@@ -32,8 +32,7 @@ static void make_ready(struct svm_engine *engine, struct engine_worker *worker,
         ++*local;
         return;
     }
-    bool pushed = ring_try_push(engine->ready, job); /* as large as all credits together */
-    SVM_ASSERT(pushed);
+    ring_push(engine->ready, job); /* as large as all credits together */
 }
 
 static void wake_others(struct svm_engine *engine, const struct engine_worker *worker)

@@ -11,18 +11,20 @@ struct svm_snapshot {
 
 struct mvcc_thread *reader_take(struct svm_engine *engine)
 {
-    struct mvcc_thread *thread;
-    while (!(thread = ring_try_pop(engine->readers)))
+    uint32_t index;
+    while (!stack_try_pop(&engine->readers, &index))
         sched_yield(); /* ENGINE_READERS queries at once; each is short */
-    mvcc_online(thread);
-    return thread;
+    mvcc_online(engine->reader_threads[index]);
+    return engine->reader_threads[index];
 }
 
 void reader_give(struct svm_engine *engine, struct mvcc_thread *thread)
 {
     mvcc_offline(thread);
-    bool pushed = ring_try_push(engine->readers, thread);
-    SVM_ASSERT(pushed);
+    uint32_t index = 0;
+    while (engine->reader_threads[index] != thread)
+        index++;
+    stack_push(&engine->readers, index);
 }
 
 enum svm_err svm_snapshot_open(struct svm_engine *engine, struct svm_snapshot **snapshot_out)

@@ -57,8 +57,8 @@ struct receipt_table *receipts_create(uint32_t waiters_max)
 
 static void entry_free(struct receipt_entry *entry)
 {
-    svm_receipt_free(atomic_load(&entry->receipt));
-    free(entry);
+    pool_give(atomic_load(&entry->receipt));
+    pool_give(entry);
 }
 
 void receipts_destroy(struct receipt_table *table)
@@ -112,21 +112,20 @@ static void grow(struct shard *shard)
     shard->bucket_count = count;
 }
 
-enum receipts_enter_result receipts_enter(struct receipt_table *table,
+enum receipts_enter_result receipts_enter(struct receipt_table *table, struct pool *pool,
                                           const struct svm_digest *digest, uint64_t expires_ms,
                                           struct receipt_entry **entry_out)
 {
-    struct receipt_entry *fresh = calloc(1, sizeof *fresh);
+    struct receipt_entry *fresh = pool_take(pool, sizeof *fresh);
     if (!fresh)
         return RECEIPTS_NO_MEMORY;
-    fresh->digest = *digest;
-    fresh->expires_ms = expires_ms;
+    *fresh = (struct receipt_entry){.digest = *digest, .expires_ms = expires_ms};
 
     struct shard *shard = shard_of(table, digest);
     pthread_mutex_lock(&shard->lock);
     struct receipt_entry *entry = lookup(shard, digest);
     if (entry) {
-        free(fresh);
+        pool_give(fresh);
         *entry_out = entry;
         return RECEIPTS_FOUND;
     }
@@ -235,7 +234,7 @@ struct engine_waiter *receipts_refuse(struct receipt_table *table, struct receip
     unlink_locked(shard, entry);
     struct engine_waiter *waiters = entry->waiters;
     pthread_mutex_unlock(&shard->lock);
-    free(entry);
+    pool_give(entry);
     return waiters;
 }
 

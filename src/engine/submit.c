@@ -150,8 +150,7 @@ static struct engine_worker *worker_for_bytes(struct svm_engine *engine, struct 
 
 static struct engine_worker *enqueue(struct engine_worker *worker, struct engine_job *job)
 {
-    bool pushed = ring_try_push(worker->ring, job); /* as large as all credits together */
-    SVM_ASSERT(pushed);
+    ring_push(worker->ring, job); /* as large as all credits together */
     count_add(&job->engine->counters.submitted, 1);
     return worker;
 }

@@ -138,8 +138,7 @@ void job_refuse(struct engine_worker *worker, struct engine_job *job,
         (job->refusal = malloc(sizeof *refusal))) {
         *job->refusal = *refusal;
         job_unhold(job);
-        bool pushed = ring_try_push(engine->park_ring, job); /* as large as all credits together */
-        SVM_ASSERT(pushed);
+        ring_push(engine->park_ring, job); /* as large as all credits together */
         park_wake(&engine->commit_park);
         return;
     }
@@ -241,8 +240,8 @@ static bool enter(struct engine_worker *worker, struct engine_job *job)
             return false;
         }
     }
-    switch (receipts_enter(engine->receipts, &job->digest, job->has_exact ? 0 : job->tx.expires_ms,
-                           &entry)) {
+    switch (receipts_enter(engine->receipts, worker->pool, &job->digest,
+                           job->has_exact ? 0 : job->tx.expires_ms, &entry)) {
     case RECEIPTS_ENTERED:
         job->entry = entry;
         return true;

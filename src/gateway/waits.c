@@ -65,8 +65,7 @@ static void submit_callback(void *arg, const struct svm_outcome *outcome)
     } else if (outcome->refusal != NULL) {
         item->refusal = refusal_copy(outcome->refusal);
     }
-    const bool pushed = ring_try_push(gateway->completions, item);
-    SVM_ASSERT(pushed);
+    ring_push(gateway->completions, item);
     uv_async_send(&gateway->wake);
 }
 

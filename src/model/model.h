@@ -151,6 +151,9 @@ SVM_MUST_USE enum svm_err model_frame_decode(struct model_frame *frame, struct s
 
 /* model_receipt_of: the receipt of EFFECTS (either side of the codec), one malloc, freed by svm_receipt_free.
  * Changes: created, then mutated, then deleted, each in id order. NULL = no memory. */
+/* model_receipt_make: the same in MEMORY of model_receipt_need(EFFECTS) bytes, aligned to 8. */
+size_t model_receipt_need(const struct model_effects *effects);
+struct svm_receipt *model_receipt_make(void *memory, const struct model_effects *effects);
 struct svm_receipt *model_receipt_of(const struct model_effects *effects);
 size_t model_receipt_bytes(const struct svm_receipt *receipt); /* memory held by one such receipt */
 /* model_receipt_copy: gives (svm_receipt_free). NULL = no memory. */

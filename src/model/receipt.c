@@ -64,25 +64,37 @@ static struct svm_change change_of(const struct model_write *write)
     return change;
 }
 
-/* sort_changes: writes are in id order; a stable pass for each kind of change keeps that. */
-static void sort_changes(struct svm_change *changes, const struct model_effects *effects)
+static enum svm_change_kind change_kind_of(const struct model_write *write)
 {
-    size_t at = 0;
-    for (enum svm_change_kind kind = SVM_CHANGE_CREATED; kind <= SVM_CHANGE_DELETED; kind++)
-        for (size_t i = 0; i < effects->write_count; i++) {
-            const struct svm_change change = change_of(&effects->writes[i]);
-            if (change.change == kind)
-                changes[at++] = change;
-        }
-    SVM_ASSERT(at == effects->write_count);
+    return write->object == NULL                   ? change_of(write).change
+           : write->object->deleted                ? SVM_CHANGE_DELETED
+           : write->prior.kind == MODEL_PRIOR_NONE ? SVM_CHANGE_CREATED
+                                                   : SVM_CHANGE_MUTATED;
 }
 
-struct svm_receipt *model_receipt_of(const struct model_effects *effects)
+/* sort_changes: writes are in id order; placing each behind those of its kind that came before keeps that. */
+static void sort_changes(struct svm_change *changes, const struct model_effects *effects)
 {
-    struct svm_change *changes;
-    struct svm_receipt *receipt = alloc_receipt(effects->write_count, &changes);
-    if (receipt == NULL)
-        return NULL;
+    size_t count[3] = {0};
+    for (size_t i = 0; i < effects->write_count; i++)
+        count[change_kind_of(&effects->writes[i])]++;
+    size_t at[3] = {0, count[0], count[0] + count[1]};
+    for (size_t i = 0; i < effects->write_count; i++) {
+        const struct svm_change change = change_of(&effects->writes[i]);
+        changes[at[change.change]++] = change;
+    }
+    SVM_ASSERT(at[2] == effects->write_count);
+}
+
+size_t model_receipt_need(const struct model_effects *effects)
+{
+    return sizeof(struct svm_receipt) + effects->write_count * sizeof(struct svm_change);
+}
+
+struct svm_receipt *model_receipt_make(void *memory, const struct model_effects *effects)
+{
+    struct svm_receipt *receipt = memory;
+    struct svm_change *changes = (struct svm_change *)(receipt + 1);
     *receipt = (struct svm_receipt){
         .digest = effects->digest,
         .sender = effects->sender,
@@ -100,6 +112,12 @@ struct svm_receipt *model_receipt_of(const struct model_effects *effects)
     };
     sort_changes(changes, effects);
     return receipt;
+}
+
+struct svm_receipt *model_receipt_of(const struct model_effects *effects)
+{
+    void *memory = malloc(model_receipt_need(effects));
+    return memory ? model_receipt_make(memory, effects) : NULL;
 }
 
 /* ---- encode ------------------------------------------------------------------------------------------------ */

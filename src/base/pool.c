@@ -1,0 +1,127 @@
+#include "base/pool.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+enum { CLASS_BYTES = 64, CLASSES = POOL_BLOCK_MAX / CLASS_BYTES, CHUNK_BYTES = 256 << 10 };
+
+/* In front of each block; `next` is in use only while the block is free. */
+struct block {
+    struct pool *owner; /* NULL: malloc's */
+    struct block *next;
+};
+
+struct chunk {
+    struct chunk *next;
+    uint64_t pad;
+    uint8_t bytes[];
+};
+
+struct pool {
+    struct block *local[CLASSES];
+    struct chunk *chunks;
+    size_t chunk_used;
+    _Alignas(64) _Atomic(struct block *) returned[CLASSES];
+};
+
+/* A block's class is not in its header: it stands in the low bits of `owner`, which is aligned to 64. */
+_Static_assert(CLASSES <= 64, "the class fits beside the owner");
+
+static struct pool *owner_of(const struct block *block, size_t *class_out)
+{
+    uintptr_t word = (uintptr_t)block->owner;
+    *class_out = word & 63;
+    return (struct pool *)(word & ~(uintptr_t)63);
+}
+
+struct pool *pool_create(void)
+{
+    struct pool *pool = aligned_alloc(64, (sizeof *pool + 63) / 64 * 64);
+    if (!pool)
+        return NULL;
+    for (size_t c = 0; c < CLASSES; c++) {
+        pool->local[c] = NULL;
+        atomic_init(&pool->returned[c], NULL);
+    }
+    pool->chunks = NULL;
+    pool->chunk_used = 0;
+    return pool;
+}
+
+void pool_destroy(struct pool *pool)
+{
+    if (!pool)
+        return;
+    while (pool->chunks) {
+        struct chunk *chunk = pool->chunks;
+        pool->chunks = chunk->next;
+        free(chunk);
+    }
+    free(pool);
+}
+
+static void *take_malloc(size_t size)
+{
+    struct block *block = malloc(sizeof *block + size);
+    if (!block)
+        return NULL;
+    block->owner = NULL;
+    return block + 1;
+}
+
+static struct block *carve(struct pool *pool, size_t size)
+{
+    if (!pool->chunks || CHUNK_BYTES - sizeof(struct chunk) - pool->chunk_used < size) {
+        struct chunk *chunk = malloc(CHUNK_BYTES);
+        if (!chunk)
+            return NULL;
+        chunk->next = pool->chunks;
+        pool->chunks = chunk;
+        pool->chunk_used = 0;
+    }
+    struct block *block = (struct block *)(void *)(pool->chunks->bytes + pool->chunk_used);
+    pool->chunk_used += size;
+    return block;
+}
+
+void *pool_take(struct pool *pool, size_t size)
+{
+    size += sizeof(struct block);
+#if defined(__SANITIZE_ADDRESS__)
+    return take_malloc(size);
+#endif
+    if (size > POOL_BLOCK_MAX)
+        return take_malloc(size);
+    size_t c = (size - 1) / CLASS_BYTES;
+    if (!pool->local[c])
+        pool->local[c] = atomic_exchange_explicit(&pool->returned[c], NULL, memory_order_acquire);
+    struct block *block = pool->local[c];
+    if (block) {
+        pool->local[c] = block->next;
+        return block + 1;
+    }
+    block = carve(pool, (c + 1) * CLASS_BYTES);
+    if (!block)
+        return NULL;
+    block->owner = (struct pool *)((uintptr_t)pool | c);
+    return block + 1;
+}
+
+void pool_give(void *memory)
+{
+    if (!memory)
+        return;
+    struct block *block = (struct block *)memory - 1;
+    if (!block->owner) {
+        free(block);
+        return;
+    }
+    size_t c;
+    struct pool *pool = owner_of(block, &c);
+    struct block *top = atomic_load_explicit(&pool->returned[c], memory_order_relaxed);
+    do
+        block->next = top;
+    while (!atomic_compare_exchange_weak_explicit(&pool->returned[c], &top, block,
+                                                  memory_order_release, memory_order_relaxed));
+}
