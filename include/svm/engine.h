@@ -28,16 +28,16 @@ enum svm_log_level { SVM_LOG_ERROR, SVM_LOG_WARN, SVM_LOG_INFO, SVM_LOG_DEBUG };
 typedef void svm_log_fn(void *arg, enum svm_log_level level, const char *event, const char *text);
 
 struct svm_config {
-    const char *datadir;         /* NULL only with SVM_MEMORY */
-    const char *genesis_json;    /* text of the genesis file; NULL = svm_genesis_dev() */
+    const char *datadir;      /* NULL only with SVM_MEMORY */
+    const char *genesis_json; /* text of the genesis file; NULL = svm_genesis_dev() */
     enum svm_durability durability;
     uint32_t durability_interval_ms; /* SVM_INTERVAL: at most this long between fsyncs */
 
-    uint32_t workers;       /* threads; 0 = one per core, at most 64 */
-    uint32_t inflight_max;  /* transactions admitted and not yet finished; a power of two */
-    uint32_t object_queue_max; /* transactions waiting in order for one object */
+    uint32_t workers;           /* threads; 0 = one per core, at most 64 */
+    uint32_t inflight_max;      /* transactions admitted and not yet finished; a power of two */
+    uint32_t object_queue_max;  /* transactions waiting in order for one object */
     uint32_t busy_attempts_max; /* attempts against a claim before BUSY */
-    uint32_t waiters_max;   /* duplicates and svm_wait calls waiting at once */
+    uint32_t waiters_max;       /* duplicates and svm_wait calls waiting at once */
 
     uint32_t tx_bytes_max;
     uint32_t tx_inputs_max;
@@ -45,34 +45,35 @@ struct svm_config {
     uint32_t tx_data_bytes_max;
     uint32_t tx_effects_bytes_max;
     uint64_t tx_expiry_max_ms;
-    uint64_t tx_dedupe_bytes;     /* receipts kept in memory once materialised */
+    uint64_t tx_dedupe_bytes; /* receipts kept in memory once materialised */
 
     uint64_t cache_bytes;         /* objects and cells kept in memory once materialised */
     uint64_t dirty_bytes_max;     /* log not yet materialised; beyond it OVERLOADED */
     uint64_t disk_free_min_bytes; /* below it writes are refused and reads served */
     uint64_t receipts_seconds;
-    uint64_t history_versions;    /* versions of one object kept on disk besides the newest; 0 = no history */
+    uint64_t
+        history_versions; /* versions of one object kept on disk besides the newest; 0 = no history */
     uint64_t history_seconds;
 
-    uint32_t gc_enabled;          /* 0 = never collect (tests) */
+    uint32_t gc_enabled; /* 0 = never collect (tests) */
     uint32_t gc_adaptive;
-    uint32_t gc_interval_ms;      /* start value; moves between min and max when adaptive */
+    uint32_t gc_interval_ms; /* start value; moves between min and max when adaptive */
     uint32_t gc_interval_min_ms;
     uint32_t gc_interval_max_ms;
-    uint32_t gc_threshold;        /* versions of garbage that start a run */
+    uint32_t gc_threshold; /* versions of garbage that start a run */
     uint32_t gc_threshold_min;
     uint32_t gc_threshold_max;
     uint32_t gc_snapshot_age_max_ms;
 
-    uint32_t sessions_max;        /* interactive transactions at once */
+    uint32_t sessions_max; /* interactive transactions at once */
     uint32_t cell_value_bytes_max;
-    uint32_t cell_attempts_max;   /* svm_cell_run: attempts before RETRIES_EXHAUSTED */
+    uint32_t cell_attempts_max; /* svm_cell_run: attempts before RETRIES_EXHAUSTED */
 
-    bool verify_signatures;       /* false only for benchmarks and tests of the engine alone */
-    uint32_t clock_jump_max_ms;   /* admission stops when the wall clock leaps further than this */
-    svm_log_fn *log;              /* NULL = silent */
+    bool verify_signatures;     /* false only for benchmarks and tests of the engine alone */
+    uint32_t clock_jump_max_ms; /* admission stops when the wall clock leaps further than this */
+    svm_log_fn *log;            /* NULL = silent */
     void *log_arg;
-    void *test_hooks;             /* tests: struct engine_hooks; NULL otherwise */
+    void *test_hooks; /* tests: struct engine_hooks; NULL otherwise */
 };
 
 /* svm_config_init: the documented defaults. */
@@ -85,7 +86,8 @@ void svm_config_init(struct svm_config *config);
  *   detail      out  may be NULL: `reason` tells what is wrong and what to do
  * Returns  SVM_OK, SVM_E_BAD_CONFIG, SVM_E_BAD_GENESIS, SVM_E_LOCKED, SVM_E_FOREIGN_DATA, SVM_E_CORRUPT, SVM_E_IO,
  *          SVM_E_NO_MEMORY. */
-SVM_MUST_USE enum svm_err svm_engine_open(struct svm_engine **engine_out, const struct svm_config *config,
+SVM_MUST_USE enum svm_err svm_engine_open(struct svm_engine **engine_out,
+                                          const struct svm_config *config,
                                           struct svm_refusal *detail);
 /* svm_engine_drain: admit nothing more (SHUTTING_DOWN); return when everything admitted has been answered. */
 void svm_engine_drain(struct svm_engine *engine);
@@ -95,9 +97,9 @@ void svm_engine_close(struct svm_engine *engine);
 /* ---- chain ------------------------------------------------------------------------------------------------ */
 
 struct svm_chain_info {
-    uint64_t chain;                /* what transactions name */
-    struct svm_digest genesis;     /* SHA-256 of the canonical genesis */
-    bool dev;                      /* the genesis is svm_genesis_dev() */
+    uint64_t chain;            /* what transactions name */
+    struct svm_digest genesis; /* SHA-256 of the canonical genesis */
+    bool dev;                  /* the genesis is svm_genesis_dev() */
 };
 void svm_chain_info(struct svm_engine *engine, struct svm_chain_info *info_out);
 
@@ -125,11 +127,12 @@ enum svm_wait { SVM_WAIT_NONE = 0, SVM_WAIT_EXECUTED = 1, SVM_WAIT_DURABLE = 2 }
 
 /* What a submitter is told. Borrowed for the time of the callback. */
 struct svm_outcome {
-    enum svm_err err;   /* SVM_OK: `receipt`, or `pending` with SVM_WAIT_NONE; else refused, see `refusal` */
+    enum svm_err
+        err; /* SVM_OK: `receipt`, or `pending` with SVM_WAIT_NONE; else refused, see `refusal` */
     bool pending;
-    bool duplicate;     /* an earlier submission of the same transaction did the work */
+    bool duplicate; /* an earlier submission of the same transaction did the work */
     bool digest_known;
-    bool durable;       /* the receipt's seq is durable */
+    bool durable; /* the receipt's seq is durable */
     struct svm_digest digest;
     uint64_t durable_seq;
     const struct svm_receipt *receipt;
@@ -141,8 +144,9 @@ typedef void svm_submit_fn(void *arg, const struct svm_outcome *outcome);
  *   callback  runs exactly once when SVM_OK is returned, and never otherwise
  * Returns  SVM_OK; SVM_E_OVERLOADED, SVM_E_SHUTTING_DOWN, SVM_E_TX_TOO_LARGE, SVM_E_STORAGE_READ_ONLY with REFUSAL
  *          (may be NULL) filled. */
-SVM_MUST_USE enum svm_err svm_submit(struct svm_engine *engine, struct svm_bytes bytes, enum svm_wait wait,
-                                     svm_submit_fn *callback, void *arg, struct svm_refusal *refusal);
+SVM_MUST_USE enum svm_err svm_submit(struct svm_engine *engine, struct svm_bytes bytes,
+                                     enum svm_wait wait, svm_submit_fn *callback, void *arg,
+                                     struct svm_refusal *refusal);
 
 /* One of a batch: svm_submit_batch is svm_submit for each, with one wake-up; `err` and `refusal` are per entry. */
 struct svm_submission {
@@ -150,52 +154,58 @@ struct svm_submission {
     void *arg;
     enum svm_err err;
 };
-void svm_submit_batch(struct svm_engine *engine, struct svm_submission *submissions, size_t count, enum svm_wait wait,
-                      svm_submit_fn *callback);
+void svm_submit_batch(struct svm_engine *engine, struct svm_submission *submissions, size_t count,
+                      enum svm_wait wait, svm_submit_fn *callback);
 
 /* svm_submit_decoded: for embedders that have decoded and verified themselves. TX (inputs and ops included) is copied; its
  * byte strings are borrowed until the callback. Otherwise as svm_submit. */
 SVM_MUST_USE enum svm_err svm_submit_decoded(struct svm_engine *engine, const struct svm_tx *tx,
                                              const struct svm_digest *digest, enum svm_wait wait,
-                                             svm_submit_fn *callback, void *arg, struct svm_refusal *refusal);
+                                             svm_submit_fn *callback, void *arg,
+                                             struct svm_refusal *refusal);
 
 /* svm_submit_wait: svm_submit and block until the outcome. Not from a callback.
  *   receipt_out  out  gives: svm_receipt_free; NULL unless SVM_OK and not pending
  *   outcome_out  out  may be NULL; its receipt and refusal pointers are NULL */
-SVM_MUST_USE enum svm_err svm_submit_wait(struct svm_engine *engine, struct svm_bytes bytes, enum svm_wait wait,
-                                          struct svm_receipt **receipt_out, struct svm_outcome *outcome_out,
+SVM_MUST_USE enum svm_err svm_submit_wait(struct svm_engine *engine, struct svm_bytes bytes,
+                                          enum svm_wait wait, struct svm_receipt **receipt_out,
+                                          struct svm_outcome *outcome_out,
                                           struct svm_refusal *refusal);
-struct svm_receipt *svm_receipt_copy(const struct svm_receipt *receipt); /* gives: svm_receipt_free; NULL = no memory */
+struct svm_receipt *
+svm_receipt_copy(const struct svm_receipt *receipt); /* gives: svm_receipt_free; NULL = no memory */
 void svm_receipt_free(struct svm_receipt *receipt);
 
 /* svm_wait: the callback runs when the transaction DIGEST reaches WAIT, or at once with NOT_FOUND when nothing of that
  * digest is known. Returns SVM_OK or SVM_E_OVERLOADED (waiters_max). */
-SVM_MUST_USE enum svm_err svm_wait(struct svm_engine *engine, const struct svm_digest *digest, enum svm_wait wait,
-                                   svm_submit_fn *callback, void *arg);
+SVM_MUST_USE enum svm_err svm_wait(struct svm_engine *engine, const struct svm_digest *digest,
+                                   enum svm_wait wait, svm_submit_fn *callback, void *arg);
 
 /* svm_receipt_get: what became of DIGEST. Durable and not yet durable receipts alike; compare with svm_durable_seq.
  * Returns SVM_OK (gives: svm_receipt_free), SVM_E_NOT_FOUND, SVM_E_BUSY (admitted, not executed yet), SVM_E_IO. */
-SVM_MUST_USE enum svm_err svm_receipt_get(struct svm_engine *engine, const struct svm_digest *digest,
+SVM_MUST_USE enum svm_err svm_receipt_get(struct svm_engine *engine,
+                                          const struct svm_digest *digest,
                                           struct svm_receipt **receipt_out);
 
 uint64_t svm_applied_seq(struct svm_engine *engine); /* every transaction up to here can be read */
-uint64_t svm_durable_seq(struct svm_engine *engine); /* every transaction up to here survives, as the mode promises */
-uint64_t svm_now_ms(struct svm_engine *engine);      /* node time */
+uint64_t svm_durable_seq(
+    struct svm_engine *engine); /* every transaction up to here survives, as the mode promises */
+uint64_t svm_now_ms(struct svm_engine *engine); /* node time */
 
 /* ---- simulate, explain ------------------------------------------------------------------------------------- */
 
 /* svm_simulate: execute SignedTransaction (or unsigned Transaction, SIGNED = false) BYTES against a snapshot; nothing is
  * written. The receipt's seq is the snapshot's. Returns as a submission would.
  *   receipt_out  out  gives: svm_receipt_free */
-SVM_MUST_USE enum svm_err svm_simulate(struct svm_engine *engine, struct svm_bytes bytes, bool is_signed,
-                                       struct svm_receipt **receipt_out, struct svm_refusal *refusal);
+SVM_MUST_USE enum svm_err svm_simulate(struct svm_engine *engine, struct svm_bytes bytes,
+                                       bool is_signed, struct svm_receipt **receipt_out,
+                                       struct svm_refusal *refusal);
 
 enum svm_route_rule {
-    SVM_RULE_PRIVATE,        /* a private variant */
-    SVM_RULE_SHARED_INPUT,   /* an input is shared: ordered */
-    SVM_RULE_ALL_OWNED,      /* every input is the sender's own, or immutable: fast */
-    SVM_RULE_NO_INPUT,       /* no input at all: fast */
-    SVM_RULE_REFUSED         /* see the refusal */
+    SVM_RULE_PRIVATE,      /* a private variant */
+    SVM_RULE_SHARED_INPUT, /* an input is shared: ordered */
+    SVM_RULE_ALL_OWNED,    /* every input is the sender's own, or immutable: fast */
+    SVM_RULE_NO_INPUT,     /* no input at all: fast */
+    SVM_RULE_REFUSED       /* see the refusal */
 };
 const char *svm_route_rule_name(enum svm_route_rule rule); /* "PRIVATE", "SHARED_INPUT", ... */
 struct svm_route_input {
@@ -217,15 +227,17 @@ struct svm_route {
 };
 /* svm_explain_route: which path BYTES (as svm_simulate) would take now, by which rule, and why.
  * Returns SVM_OK, or a decoding error. */
-SVM_MUST_USE enum svm_err svm_explain_route(struct svm_engine *engine, struct svm_bytes bytes, bool is_signed,
-                                            struct svm_route *route_out, struct svm_refusal *refusal);
+SVM_MUST_USE enum svm_err svm_explain_route(struct svm_engine *engine, struct svm_bytes bytes,
+                                            bool is_signed, struct svm_route *route_out,
+                                            struct svm_refusal *refusal);
 
 /* ---- query ------------------------------------------------------------------------------------------------ */
 
 /* A consistent view of the state after transaction `seq`. Bounded in number (sessions_max) and age
  * (gc_snapshot_age_max_ms, then SNAPSHOT_TOO_OLD). One thread at a time may use it. */
 struct svm_snapshot;
-SVM_MUST_USE enum svm_err svm_snapshot_open(struct svm_engine *engine, struct svm_snapshot **snapshot_out);
+SVM_MUST_USE enum svm_err svm_snapshot_open(struct svm_engine *engine,
+                                            struct svm_snapshot **snapshot_out);
 void svm_snapshot_close(struct svm_snapshot *snapshot);
 uint64_t svm_snapshot_seq(const struct svm_snapshot *snapshot);
 
@@ -240,15 +252,19 @@ void svm_object_free(struct svm_object *object);
  *   objects_out  out  array of LIMIT pointers; each gives: svm_object_free
  *   more_out     out  there are further ones after the last
  * Returns SVM_OK, SVM_E_SNAPSHOT_TOO_OLD, SVM_E_IO. */
-SVM_MUST_USE enum svm_err svm_object_list(struct svm_snapshot *snapshot, const struct svm_address *owner,
-                                          const struct svm_id *after, struct svm_object **objects_out, size_t limit,
+SVM_MUST_USE enum svm_err svm_object_list(struct svm_snapshot *snapshot,
+                                          const struct svm_address *owner,
+                                          const struct svm_id *after,
+                                          struct svm_object **objects_out, size_t limit,
                                           size_t *count_out, bool *more_out);
 
 /* svm_state_scan: every live object in id order. Slow; for audits. Stops when VISIT returns false. */
 typedef bool svm_object_visit_fn(void *arg, const struct svm_object *object);
-SVM_MUST_USE enum svm_err svm_state_scan(struct svm_snapshot *snapshot, svm_object_visit_fn *visit, void *arg);
+SVM_MUST_USE enum svm_err svm_state_scan(struct svm_snapshot *snapshot, svm_object_visit_fn *visit,
+                                         void *arg);
 /* svm_state_hash: SHA-256 over the object digests of live objects in id order. */
-SVM_MUST_USE enum svm_err svm_state_hash(struct svm_snapshot *snapshot, struct svm_digest *hash_out);
+SVM_MUST_USE enum svm_err svm_state_hash(struct svm_snapshot *snapshot,
+                                         struct svm_digest *hash_out);
 
 /* ---- interactive transactions over cells -------------------------------------------------------------------- */
 
@@ -259,37 +275,57 @@ struct svm_cell_txn;
 SVM_MUST_USE enum svm_err svm_cell_begin(struct svm_engine *engine, struct svm_cell_txn **txn_out);
 /* svm_cell_get: VALUE_OUT is borrowed until the transaction ends.
  * Returns SVM_OK, SVM_E_NOT_FOUND (tracked as read), SVM_E_SNAPSHOT_TOO_OLD, SVM_E_LIMIT_EXCEEDED, SVM_E_IO. */
-SVM_MUST_USE enum svm_err svm_cell_get(struct svm_cell_txn *txn, struct svm_bytes key, struct svm_bytes *value_out);
+SVM_MUST_USE enum svm_err svm_cell_get(struct svm_cell_txn *txn, struct svm_bytes key,
+                                       struct svm_bytes *value_out);
 /* svm_cell_put / svm_cell_del: buffered until commit; the bytes are copied. */
-SVM_MUST_USE enum svm_err svm_cell_put(struct svm_cell_txn *txn, struct svm_bytes key, struct svm_bytes value);
+SVM_MUST_USE enum svm_err svm_cell_put(struct svm_cell_txn *txn, struct svm_bytes key,
+                                       struct svm_bytes value);
 SVM_MUST_USE enum svm_err svm_cell_del(struct svm_cell_txn *txn, struct svm_bytes key);
 /* svm_cell_commit: ends TXN whatever it returns.
  *   seq_out  out  may be NULL; position (a read-only transaction: its snapshot)
  *   key_out  out  may be NULL; on CONFLICT the key that was lost
  * Returns SVM_OK (readable, and durable when the WAIT is SVM_WAIT_DURABLE), SVM_E_CONFLICT, SVM_E_OVERLOADED. */
-struct svm_cell_key { uint8_t b[SVM_CELL_KEY_MAX]; uint8_t len; };
-SVM_MUST_USE enum svm_err svm_cell_commit(struct svm_cell_txn *txn, enum svm_wait wait, uint64_t *seq_out,
-                                          struct svm_cell_key *key_out);
+struct svm_cell_key {
+    uint8_t b[SVM_CELL_KEY_MAX];
+    uint8_t len;
+};
+SVM_MUST_USE enum svm_err svm_cell_commit(struct svm_cell_txn *txn, enum svm_wait wait,
+                                          uint64_t *seq_out, struct svm_cell_key *key_out);
 void svm_cell_abort(struct svm_cell_txn *txn);
 
 /* svm_cell_run: FN in a transaction, retried with random back-off when it is defeated, at most cell_attempts_max times.
  * FN returns SVM_OK to commit, anything else to abort (then returned as it is).
  * Returns also SVM_E_RETRIES_EXHAUSTED (KEY_OUT, may be NULL, names the last key lost). */
 typedef enum svm_err svm_cell_fn(void *arg, struct svm_cell_txn *txn);
-SVM_MUST_USE enum svm_err svm_cell_run(struct svm_engine *engine, svm_cell_fn *fn, void *arg, enum svm_wait wait,
-                                       uint64_t *seq_out, struct svm_cell_key *key_out);
+SVM_MUST_USE enum svm_err svm_cell_run(struct svm_engine *engine, svm_cell_fn *fn, void *arg,
+                                       enum svm_wait wait, uint64_t *seq_out,
+                                       struct svm_cell_key *key_out);
 
 /* svm_cell_run_batch: each of COUNT closures as one svm_cell_run. FAST marks those whose caller holds what they touch alone:
  * they are tried once, and rerun as consensus ones when defeated (a fallback).
  *   stats_out  out  the counts that the original system's execute_batch returns */
-struct svm_cell_job { svm_cell_fn *fn; void *arg; bool fast; enum svm_err err; uint64_t seq; };
-struct svm_cell_batch_stats { uint64_t fast, consensus, fallbacks, failed, retries; };
-void svm_cell_run_batch(struct svm_engine *engine, struct svm_cell_job *jobs, size_t count, enum svm_wait wait,
-                        struct svm_cell_batch_stats *stats_out);
+struct svm_cell_job {
+    svm_cell_fn *fn;
+    void *arg;
+    bool fast;
+    enum svm_err err;
+    uint64_t seq;
+};
+struct svm_cell_batch_stats {
+    uint64_t fast, consensus, fallbacks, failed, retries;
+};
+void svm_cell_run_batch(struct svm_engine *engine, struct svm_cell_job *jobs, size_t count,
+                        enum svm_wait wait, struct svm_cell_batch_stats *stats_out);
 
 /* ---- statistics --------------------------------------------------------------------------------------------- */
 
-enum svm_stage { SVM_STAGE_TOTAL, SVM_STAGE_QUEUE, SVM_STAGE_EXECUTE, SVM_STAGE_DURABLE, SVM_STAGE_COUNT };
+enum svm_stage {
+    SVM_STAGE_TOTAL,
+    SVM_STAGE_QUEUE,
+    SVM_STAGE_EXECUTE,
+    SVM_STAGE_DURABLE,
+    SVM_STAGE_COUNT
+};
 const char *svm_stage_name(enum svm_stage stage); /* "total", "queue", "execute", "durable" */
 
 /* Cumulative latency histogram: `le_us[i]` upper bounds, `count[i]` observations at or below. */
@@ -339,7 +375,8 @@ void svm_stats(struct svm_engine *engine, struct svm_stats *stats_out);
 /* svm_progress: a number per thread that grows while the thread is alive (a watchdog compares two readings).
  *   names_out  static strings, "worker", "committer", "gc"
  * Returns how many were written, at most CAP. */
-size_t svm_progress(struct svm_engine *engine, const char **names_out, uint64_t *ticks_out, size_t cap);
+size_t svm_progress(struct svm_engine *engine, const char **names_out, uint64_t *ticks_out,
+                    size_t cap);
 /* svm_health: SVM_OK, SVM_E_STORAGE_READ_ONLY, SVM_E_SHUTTING_DOWN or SVM_E_IO with REASON filled. */
 enum svm_err svm_health(struct svm_engine *engine, struct svm_refusal *detail);
 /* svm_on_fatal: FN runs once, on a thread of the engine, when the disk has failed and nothing more will be acknowledged. */
@@ -347,8 +384,8 @@ typedef void svm_fatal_fn(void *arg, enum svm_err err, const char *reason);
 void svm_on_fatal(struct svm_engine *engine, svm_fatal_fn *fn, void *arg);
 /* svm_checkpoint: a consistent copy (hard links) under DIR, which must not exist, with a manifest. Blocks.
  * Returns SVM_OK (SEQ_OUT: what it holds), SVM_E_IO, SVM_E_METHOD_DISABLED (memory mode). */
-SVM_MUST_USE enum svm_err svm_checkpoint(struct svm_engine *engine, const char *dir, uint64_t *seq_out,
-                                         struct svm_refusal *detail);
+SVM_MUST_USE enum svm_err svm_checkpoint(struct svm_engine *engine, const char *dir,
+                                         uint64_t *seq_out, struct svm_refusal *detail);
 SVM_MUST_USE enum svm_err svm_compact(struct svm_engine *engine);
 /* svm_gc_run: collect now; returns the versions removed. */
 uint64_t svm_gc_run(struct svm_engine *engine);

@@ -21,52 +21,61 @@ extern "C" {
 #define SVM_MUST_USE
 #endif
 
-#define SVM_ERROR_TABLE(X)                                                                                       \
-    X(PARSE_ERROR, -32700, NEVER, CALLER, "the body is not valid JSON")                                          \
-    X(INVALID_REQUEST, -32600, NEVER, CALLER, "the body is not a JSON-RPC 2.0 request")                          \
-    X(METHOD_NOT_FOUND, -32601, NEVER, CALLER, "there is no such method here")                                   \
-    X(INVALID_PARAMS, -32602, NEVER, CALLER, "a parameter is missing, unknown or of the wrong form")             \
-    X(INTERNAL, -32603, LATER, FATAL, "the node met an unexpected condition; errorId is in its log")             \
-    X(NOT_FOUND, -32001, NEVER, CALLER, "nothing is known under that id")                                        \
-    X(WARMING_UP, -32002, LATER, RETRY, "the node is still starting")                                            \
-    X(RESPONSE_TOO_LARGE, -32003, NEVER, LIMIT, "the response would exceed the byte limit; ask for less")        \
-    X(METHOD_DISABLED, -32004, NEVER, CALLER, "the method is switched off in this mode or on this listener")     \
-    X(LIMIT_EXCEEDED, -32005, NEVER, LIMIT, "a published limit was exceeded")                                    \
-    X(OVERLOADED, -32006, LATER, RETRY, "the node is at capacity; wait and send the same bytes again")           \
-    X(SHUTTING_DOWN, -32007, LATER, RETRY, "the node is draining and admits nothing new")                        \
-    X(TIMEOUT, -32008, SAME, RETRY, "the read did not finish in time")                                           \
-    X(FORBIDDEN, -32010, NEVER, CALLER, "the caller may not do this from where it is")                           \
-    X(TX_DECODE, 1001, NEVER, CALLER, "the transaction bytes are not canonical BCS")                             \
-    X(TX_TOO_LARGE, 1002, NEVER, LIMIT, "the transaction is larger than the limit")                              \
-    X(BAD_SIGNATURE, 1003, NEVER, CALLER, "the signature does not verify over the signing message")              \
-    X(WRONG_CHAIN, 1004, NEVER, CALLER, "the transaction names another chain")                                   \
-    X(EXPIRED, 1005, REBUILD, CALLER, "the transaction has expired")                                             \
-    X(EXPIRY_TOO_FAR, 1006, REBUILD, CALLER, "the expiry is too far ahead, or is needed and missing")            \
-    X(UNSUPPORTED_VERSION, 1007, NEVER, CALLER, "the transaction variant is not supported")                      \
-    X(OBJECT_NOT_FOUND, 1101, REBUILD, CALLER, "an input object is unknown")                                     \
-    X(NOT_OWNER, 1102, NEVER, CALLER, "an input object is owned by somebody else")                               \
-    X(OBJECT_IMMUTABLE, 1103, NEVER, CALLER, "an input object is immutable and cannot be written")               \
-    X(OBJECT_DELETED, 1104, NEVER, CALLER, "an input object was deleted")                                        \
-    X(WRONG_INPUT_KIND, 1105, REBUILD, CALLER, "an input object is of another kind than declared")               \
-    X(VERSION_CONFLICT, 1201, REBUILD, RETRY, "an input object has moved to another version")                    \
-    X(RETRIES_EXHAUSTED, 1202, SAME, RETRY, "every attempt lost its race; nothing was written")                  \
-    X(BUSY, 1204, LATER, RETRY, "an input object stayed busy; wait and send the same bytes again")               \
-    X(GAS_TOO_LOW, 1301, REBUILD, CALLER, "the gas limit is below the base price")                               \
-    X(OP_INVALID, 1302, NEVER, CALLER, "an operation is malformed")                                              \
-    X(PRIVACY_UNAVAILABLE, 1303, NEVER, CALLER, "private transactions are not available on this node")           \
-    X(BAD_CURSOR, 1304, NEVER, CALLER, "the cursor does not belong to this query")                               \
-    X(SNAPSHOT_TOO_OLD, 1306, REBUILD, RETRY, "the snapshot was cancelled because it outlived its limit")        \
-    X(PRUNED, 1307, NEVER, CALLER, "the data was pruned by retention")                                           \
-    X(STORAGE_READ_ONLY, 1401, LATER, FATAL, "the node accepts no writes until the disk has room")               \
-    /* below: errors of the C library alone; a remote caller sees them as INTERNAL */                            \
-    X(NO_MEMORY, 2001, LATER, FATAL, "out of memory")                                                            \
-    X(IO, 2002, NEVER, FATAL, "the disk or the database failed")                                                 \
-    X(CORRUPT, 2003, NEVER, FATAL, "the data directory is damaged")                                              \
-    X(LOCKED, 2004, NEVER, CALLER, "another process uses the data directory")                                    \
-    X(FOREIGN_DATA, 2005, NEVER, CALLER, "the data directory belongs to another chain or format")                \
-    X(BAD_CONFIG, 2006, NEVER, CALLER, "a setting is unknown, malformed or out of range")                        \
-    X(BAD_GENESIS, 2007, NEVER, CALLER, "the genesis file is malformed")                                         \
-    X(CONFLICT, 2008, SAME, RETRY, "a committed transaction changed what this one had read")                     \
+#define SVM_ERROR_TABLE(X)                                                                         \
+    X(PARSE_ERROR, -32700, NEVER, CALLER, "the body is not valid JSON")                            \
+    X(INVALID_REQUEST, -32600, NEVER, CALLER, "the body is not a JSON-RPC 2.0 request")            \
+    X(METHOD_NOT_FOUND, -32601, NEVER, CALLER, "there is no such method here")                     \
+    X(INVALID_PARAMS, -32602, NEVER, CALLER,                                                       \
+      "a parameter is missing, unknown or of the wrong form")                                      \
+    X(INTERNAL, -32603, LATER, FATAL,                                                              \
+      "the node met an unexpected condition; errorId is in its log")                               \
+    X(NOT_FOUND, -32001, NEVER, CALLER, "nothing is known under that id")                          \
+    X(WARMING_UP, -32002, LATER, RETRY, "the node is still starting")                              \
+    X(RESPONSE_TOO_LARGE, -32003, NEVER, LIMIT,                                                    \
+      "the response would exceed the byte limit; ask for less")                                    \
+    X(METHOD_DISABLED, -32004, NEVER, CALLER,                                                      \
+      "the method is switched off in this mode or on this listener")                               \
+    X(LIMIT_EXCEEDED, -32005, NEVER, LIMIT, "a published limit was exceeded")                      \
+    X(OVERLOADED, -32006, LATER, RETRY,                                                            \
+      "the node is at capacity; wait and send the same bytes again")                               \
+    X(SHUTTING_DOWN, -32007, LATER, RETRY, "the node is draining and admits nothing new")          \
+    X(TIMEOUT, -32008, SAME, RETRY, "the read did not finish in time")                             \
+    X(FORBIDDEN, -32010, NEVER, CALLER, "the caller may not do this from where it is")             \
+    X(TX_DECODE, 1001, NEVER, CALLER, "the transaction bytes are not canonical BCS")               \
+    X(TX_TOO_LARGE, 1002, NEVER, LIMIT, "the transaction is larger than the limit")                \
+    X(BAD_SIGNATURE, 1003, NEVER, CALLER,                                                          \
+      "the signature does not verify over the signing message")                                    \
+    X(WRONG_CHAIN, 1004, NEVER, CALLER, "the transaction names another chain")                     \
+    X(EXPIRED, 1005, REBUILD, CALLER, "the transaction has expired")                               \
+    X(EXPIRY_TOO_FAR, 1006, REBUILD, CALLER,                                                       \
+      "the expiry is too far ahead, or is needed and missing")                                     \
+    X(UNSUPPORTED_VERSION, 1007, NEVER, CALLER, "the transaction variant is not supported")        \
+    X(OBJECT_NOT_FOUND, 1101, REBUILD, CALLER, "an input object is unknown")                       \
+    X(NOT_OWNER, 1102, NEVER, CALLER, "an input object is owned by somebody else")                 \
+    X(OBJECT_IMMUTABLE, 1103, NEVER, CALLER, "an input object is immutable and cannot be written") \
+    X(OBJECT_DELETED, 1104, NEVER, CALLER, "an input object was deleted")                          \
+    X(WRONG_INPUT_KIND, 1105, REBUILD, CALLER, "an input object is of another kind than declared") \
+    X(VERSION_CONFLICT, 1201, REBUILD, RETRY, "an input object has moved to another version")      \
+    X(RETRIES_EXHAUSTED, 1202, SAME, RETRY, "every attempt lost its race; nothing was written")    \
+    X(BUSY, 1204, LATER, RETRY, "an input object stayed busy; wait and send the same bytes again") \
+    X(GAS_TOO_LOW, 1301, REBUILD, CALLER, "the gas limit is below the base price")                 \
+    X(OP_INVALID, 1302, NEVER, CALLER, "an operation is malformed")                                \
+    X(PRIVACY_UNAVAILABLE, 1303, NEVER, CALLER,                                                    \
+      "private transactions are not available on this node")                                       \
+    X(BAD_CURSOR, 1304, NEVER, CALLER, "the cursor does not belong to this query")                 \
+    X(SNAPSHOT_TOO_OLD, 1306, REBUILD, RETRY,                                                      \
+      "the snapshot was cancelled because it outlived its limit")                                  \
+    X(PRUNED, 1307, NEVER, CALLER, "the data was pruned by retention")                             \
+    X(STORAGE_READ_ONLY, 1401, LATER, FATAL, "the node accepts no writes until the disk has room") \
+    /* below: errors of the C library alone; a remote caller sees them as INTERNAL */              \
+    X(NO_MEMORY, 2001, LATER, FATAL, "out of memory")                                              \
+    X(IO, 2002, NEVER, FATAL, "the disk or the database failed")                                   \
+    X(CORRUPT, 2003, NEVER, FATAL, "the data directory is damaged")                                \
+    X(LOCKED, 2004, NEVER, CALLER, "another process uses the data directory")                      \
+    X(FOREIGN_DATA, 2005, NEVER, CALLER, "the data directory belongs to another chain or format")  \
+    X(BAD_CONFIG, 2006, NEVER, CALLER, "a setting is unknown, malformed or out of range")          \
+    X(BAD_GENESIS, 2007, NEVER, CALLER, "the genesis file is malformed")                           \
+    X(CONFLICT, 2008, SAME, RETRY, "a committed transaction changed what this one had read")       \
     X(BAD_KEY, 2009, NEVER, CALLER, "the key is malformed or its file is not private")
 
 enum svm_err {
@@ -90,14 +99,14 @@ const char *svm_retry_name(enum svm_retry retry); /* "never", "same", "rebuild",
 enum svm_class svm_err_class(enum svm_err err);
 
 /* Why a transaction that was executed has failed: its receipt carries one of these. It consumed its owned inputs. */
-#define SVM_FAILURE_TABLE(X)                                                                  \
-    X(NONE, "")                                                                               \
-    X(INSUFFICIENT_BALANCE, "the input holds less than the amount")                           \
-    X(EXPECT_FAILED, "the precondition does not hold")                                        \
-    X(OVERFLOW, "the sum does not fit in 64 bits")                                            \
-    X(GAS_TOO_LOW, "the gas limit was used up")                                               \
-    X(OUT_OF_BOUNDS, "the offset lies beyond the object's data")                              \
-    X(BALANCE_NOT_ZERO, "an object with a balance cannot be deleted")                         \
+#define SVM_FAILURE_TABLE(X)                                                                       \
+    X(NONE, "")                                                                                    \
+    X(INSUFFICIENT_BALANCE, "the input holds less than the amount")                                \
+    X(EXPECT_FAILED, "the precondition does not hold")                                             \
+    X(OVERFLOW, "the sum does not fit in 64 bits")                                                 \
+    X(GAS_TOO_LOW, "the gas limit was used up")                                                    \
+    X(OUT_OF_BOUNDS, "the offset lies beyond the object's data")                                   \
+    X(BALANCE_NOT_ZERO, "an object with a balance cannot be deleted")                              \
     X(WITHDRAW_DENIED, "only the controller may withdraw from this shared object")
 
 enum svm_failure {

@@ -26,9 +26,10 @@ SVM_MUST_USE enum svm_err svm_key_load(struct svm_secret_key *key_out, const cha
 SVM_MUST_USE enum svm_err svm_key_save(const struct svm_secret_key *key, const char *path);
 
 /* svm_sign / svm_verify: Ed25519 (RFC 8032) over MESSAGE; accepts what libsodium 1.0.18 accepts. */
-void svm_sign(struct svm_signature *signature_out, const struct svm_secret_key *key, struct svm_bytes message);
-SVM_MUST_USE bool svm_verify(const struct svm_public_key *public_key, const struct svm_signature *signature,
-                             struct svm_bytes message);
+void svm_sign(struct svm_signature *signature_out, const struct svm_secret_key *key,
+              struct svm_bytes message);
+SVM_MUST_USE bool svm_verify(const struct svm_public_key *public_key,
+                             const struct svm_signature *signature, struct svm_bytes message);
 
 /* ---- codec ------------------------------------------------------------------------------------------------ */
 
@@ -51,13 +52,14 @@ struct svm_signed_tx {
  *   len_out  out  bytes needed, also when they do not fit
  * Returns  SVM_OK; SVM_E_OP_INVALID (not encodable: bad type string, unsorted inputs, ...: REFUSAL says);
  *          SVM_E_TX_TOO_LARGE (beyond CAP or SVM_TX_BYTES_MAX). */
-SVM_MUST_USE enum svm_err svm_tx_encode(uint8_t *buf, size_t cap, size_t *len_out, const struct svm_tx *tx);
+SVM_MUST_USE enum svm_err svm_tx_encode(uint8_t *buf, size_t cap, size_t *len_out,
+                                        const struct svm_tx *tx);
 
 /* svm_tx_decode: strict BCS(Transaction), the whole of BYTES, with the static rules of operations checked
  * (svm_tx_check). Returns SVM_OK, SVM_E_TX_DECODE, SVM_E_TX_TOO_LARGE, SVM_E_UNSUPPORTED_VERSION,
  * SVM_E_PRIVACY_UNAVAILABLE or SVM_E_OP_INVALID, with REFUSAL (may be NULL) filled: offset or op, and reason. */
-SVM_MUST_USE enum svm_err svm_tx_decode(struct svm_tx *tx_out, struct svm_tx_space *space, struct svm_bytes bytes,
-                                        struct svm_refusal *refusal);
+SVM_MUST_USE enum svm_err svm_tx_decode(struct svm_tx *tx_out, struct svm_tx_space *space,
+                                        struct svm_bytes bytes, struct svm_refusal *refusal);
 
 /* svm_tx_check: the rules that need no state: indices in range, only writable inputs written, inputs closed by
  * Transfer / Share / Freeze / Delete not used again, amounts > 0, from != into, shared objects neither transferred,
@@ -69,20 +71,23 @@ void svm_tx_digest(struct svm_digest *digest_out, struct svm_bytes tx_bytes);
 
 /* svm_tx_sign: TX_BYTES -> SignedTransaction bytes with one Ed25519 auth.
  * Returns SVM_OK or SVM_E_TX_TOO_LARGE (CAP). Exactly tx_bytes.len + 98 bytes are written. */
-SVM_MUST_USE enum svm_err svm_tx_sign(uint8_t *buf, size_t cap, size_t *len_out, struct svm_bytes tx_bytes,
-                                      const struct svm_secret_key *key);
+SVM_MUST_USE enum svm_err svm_tx_sign(uint8_t *buf, size_t cap, size_t *len_out,
+                                      struct svm_bytes tx_bytes, const struct svm_secret_key *key);
 
 /* svm_signed_tx_decode: strict BCS(SignedTransaction). Does not verify the signature.
  * Returns as svm_tx_decode. */
-SVM_MUST_USE enum svm_err svm_signed_tx_decode(struct svm_signed_tx *stx_out, struct svm_tx_space *space,
-                                               struct svm_bytes bytes, struct svm_refusal *refusal);
+SVM_MUST_USE enum svm_err svm_signed_tx_decode(struct svm_signed_tx *stx_out,
+                                               struct svm_tx_space *space, struct svm_bytes bytes,
+                                               struct svm_refusal *refusal);
 
 /* svm_signed_tx_verify: the auth's address is the sender and its signature verifies.
  * Returns SVM_OK or SVM_E_BAD_SIGNATURE (REFUSAL's reason tells which). */
-SVM_MUST_USE enum svm_err svm_signed_tx_verify(const struct svm_signed_tx *stx, struct svm_refusal *refusal);
+SVM_MUST_USE enum svm_err svm_signed_tx_verify(const struct svm_signed_tx *stx,
+                                               struct svm_refusal *refusal);
 
 /* svm_tx_new_object_id: id of the object that operation OP_INDEX of the transaction creates. */
-void svm_tx_new_object_id(struct svm_id *id_out, const struct svm_digest *digest, uint16_t op_index);
+void svm_tx_new_object_id(struct svm_id *id_out, const struct svm_digest *digest,
+                          uint16_t op_index);
 
 /* svm_object_digest: SHA-256(BCS(id, version, kind and owner, controller, open_withdraw, balance, type, data)). */
 void svm_object_digest(struct svm_digest *digest_out, const struct svm_object *object);
@@ -105,8 +110,9 @@ int svm_tx_builder_immutable(struct svm_tx_builder *builder, const struct svm_id
 /* svm_tx_builder_op: append a copy of OP (its bytes are copied too); `input` and `into` are handles. */
 int svm_tx_builder_op(struct svm_tx_builder *builder, const struct svm_op *op);
 /* svm_tx_builder_finish: encode. As svm_tx_encode, after svm_tx_check. The builder may be used again. */
-SVM_MUST_USE enum svm_err svm_tx_builder_finish(struct svm_tx_builder *builder, uint8_t *buf, size_t cap,
-                                                size_t *len_out, struct svm_refusal *refusal);
+SVM_MUST_USE enum svm_err svm_tx_builder_finish(struct svm_tx_builder *builder, uint8_t *buf,
+                                                size_t cap, size_t *len_out,
+                                                struct svm_refusal *refusal);
 
 #ifdef __cplusplus
 }

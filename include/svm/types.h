@@ -14,23 +14,40 @@
 extern "C" {
 #endif
 
-struct svm_id { uint8_t b[32]; };      /* of an object */
-struct svm_address { uint8_t b[32]; }; /* SHA-256(0x00 || Ed25519 public key) */
-struct svm_digest { uint8_t b[32]; };  /* SHA-256 of a signing message, an object or a group */
-struct svm_amount { uint64_t units; };
-struct svm_public_key { uint8_t b[32]; };
-struct svm_secret_key { uint8_t seed[32]; }; /* never printed, wiped by svm_key_wipe */
-struct svm_signature { uint8_t b[64]; };
+struct svm_id {
+    uint8_t b[32];
+}; /* of an object */
+struct svm_address {
+    uint8_t b[32];
+}; /* SHA-256(0x00 || Ed25519 public key) */
+struct svm_digest {
+    uint8_t b[32];
+}; /* SHA-256 of a signing message, an object or a group */
+struct svm_amount {
+    uint64_t units;
+};
+struct svm_public_key {
+    uint8_t b[32];
+};
+struct svm_secret_key {
+    uint8_t seed[32];
+}; /* never printed, wiped by svm_key_wipe */
+struct svm_signature {
+    uint8_t b[64];
+};
 
-struct svm_bytes { const uint8_t *ptr; size_t len; }; /* borrowed */
+struct svm_bytes {
+    const uint8_t *ptr;
+    size_t len;
+}; /* borrowed */
 
 /* Hard limits of protocol version 1. Lower ones may be set in the options; higher ones may not. */
-#define SVM_TX_BYTES_MAX (128u * 1024u)
-#define SVM_TX_INPUTS_MAX 256u
-#define SVM_TX_OPS_MAX 256u
+#define SVM_TX_BYTES_MAX   (128u * 1024u)
+#define SVM_TX_INPUTS_MAX  256u
+#define SVM_TX_OPS_MAX     256u
 #define SVM_DATA_BYTES_MAX (64u * 1024u)
 #define SVM_TYPE_BYTES_MAX 64u
-#define SVM_CELL_KEY_MAX 64u
+#define SVM_CELL_KEY_MAX   64u
 
 enum svm_kind { SVM_KIND_OWNED = 0, SVM_KIND_SHARED = 1, SVM_KIND_IMMUTABLE = 2 };
 const char *svm_kind_name(enum svm_kind kind); /* "owned", "shared", "immutable" */
@@ -56,7 +73,7 @@ struct svm_object {
     uint64_t created_ms;
     uint64_t modified_ms;
     struct svm_digest last_tx; /* zero for a genesis object that nobody has touched */
-    uint64_t seq;              /* position of the transaction that wrote this version; 0 = genesis */
+    uint64_t seq; /* position of the transaction that wrote this version; 0 = genesis */
 };
 
 /* ---- transactions ---------------------------------------------------------------------------------------- */
@@ -84,20 +101,47 @@ enum svm_op_kind {
 };
 const char *svm_op_name(enum svm_op_kind kind); /* "transfer", "pay", ... */
 
-enum svm_check_kind { SVM_CHECK_BALANCE_AT_LEAST = 0, SVM_CHECK_DATA_HASH = 1, SVM_CHECK_VERSION = 2 };
+enum svm_check_kind {
+    SVM_CHECK_BALANCE_AT_LEAST = 0,
+    SVM_CHECK_DATA_HASH = 1,
+    SVM_CHECK_VERSION = 2
+};
 
 struct svm_op {
     enum svm_op_kind kind;
     uint16_t input; /* index of the object acted on; PAY and MOVE: from. Unused by CREATE. */
     union {
-        struct { struct svm_address to; } transfer;
-        struct { struct svm_address to; struct svm_amount amount; } pay;
-        struct { struct svm_amount amount; uint16_t into; } move;
-        struct { struct svm_owner owner; struct svm_bytes type; struct svm_bytes data; } create;
-        struct { struct svm_bytes data; } update;
-        struct { int64_t delta; uint16_t offset; } add;
-        struct { enum svm_check_kind kind; uint64_t value; uint8_t hash[32]; } expect;
-        struct { bool open_withdraw; } share;
+        struct {
+            struct svm_address to;
+        } transfer;
+        struct {
+            struct svm_address to;
+            struct svm_amount amount;
+        } pay;
+        struct {
+            struct svm_amount amount;
+            uint16_t into;
+        } move;
+        struct {
+            struct svm_owner owner;
+            struct svm_bytes type;
+            struct svm_bytes data;
+        } create;
+        struct {
+            struct svm_bytes data;
+        } update;
+        struct {
+            int64_t delta;
+            uint16_t offset;
+        } add;
+        struct {
+            enum svm_check_kind kind;
+            uint64_t value;
+            uint8_t hash[32];
+        } expect;
+        struct {
+            bool open_withdraw;
+        } share;
     } u;
 };
 
@@ -173,8 +217,8 @@ struct svm_refusal {
     enum svm_err err;
     unsigned has; /* of enum svm_detail */
     struct svm_id object;
-    uint64_t given;   /* version or chain that the request named */
-    uint64_t current; /* version or chain that holds */
+    uint64_t given;           /* version or chain that the request named */
+    uint64_t current;         /* version or chain that holds */
     struct svm_digest winner; /* transaction that wrote `current` */
     struct svm_address owner;
     struct svm_address sender;
@@ -186,7 +230,8 @@ struct svm_refusal {
     uint32_t attempts;
     uint16_t op;
     enum svm_kind declared, actual;
-    char reason[120]; /* one sentence that names the field and the cure; "" = the error's own text */
+    char
+        reason[120]; /* one sentence that names the field and the cure; "" = the error's own text */
 };
 
 /* ---- text ------------------------------------------------------------------------------------------------- */

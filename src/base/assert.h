@@ -2,9 +2,10 @@
 #ifndef BASE_ASSERT_H
 #define BASE_ASSERT_H
 
-_Noreturn void assert_failed(const char *condition, const char *file, int line, const char *function);
+_Noreturn void assert_failed(const char *condition, const char *file, int line,
+                             const char *function);
 
-#define SVM_ASSERT(condition) \
+#define SVM_ASSERT(condition)                                                                      \
     ((condition) ? (void)0 : assert_failed(#condition, __FILE__, __LINE__, __func__))
 
 #endif

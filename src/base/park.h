@@ -22,7 +22,7 @@ uint32_t park_prepare(struct park *park);
 void park_cancel(struct park *park);
 /* park_wait: returns after a wake since TICKET, a spurious one, or TIMEOUT_US (0 = for ever). */
 void park_wait(struct park *park, uint32_t ticket, uint32_t timeout_us);
-void park_wake(struct park *park);     /* one sleeper */
+void park_wake(struct park *park); /* one sleeper */
 void park_wake_all(struct park *park);
 
 #endif

@@ -35,13 +35,14 @@ struct mvcc_table;
 struct mvcc_thread;
 
 struct mvcc_config {
-    uint32_t inflight_max; /* credits: most sequence numbers taken and not yet consumed by mvcc_seq_take; a power of two */
-    uint32_t pins_max;     /* snapshots open at once */
-    uint32_t threads_max;  /* struct mvcc_thread at once */
-    uint64_t first_seq;    /* the first number to hand out; applied starts at first_seq - 1 */
+    uint32_t
+        inflight_max; /* credits: most sequence numbers taken and not yet consumed by mvcc_seq_take; a power of two */
+    uint32_t pins_max;    /* snapshots open at once */
+    uint32_t threads_max; /* struct mvcc_thread at once */
+    uint64_t first_seq;   /* the first number to hand out; applied starts at first_seq - 1 */
 };
 struct mvcc *mvcc_create(const struct mvcc_config *config); /* NULL = no memory */
-void mvcc_destroy(struct mvcc *mvcc);                       /* all threads destroyed before; frees every version */
+void mvcc_destroy(struct mvcc *mvcc); /* all threads destroyed before; frees every version */
 
 /* MVCC_OBJECTS: keys of exactly 32 bytes. MVCC_CELLS: keys of 1..64 bytes. */
 enum mvcc_space { MVCC_OBJECTS = 0, MVCC_CELLS = 1, MVCC_SPACES = 2 };
@@ -63,7 +64,7 @@ struct mvcc_version {
     _Atomic(struct mvcc_version *) older;
     uint64_t begin_seq; /* set by mvcc_publish / mvcc_load_finish */
     uint64_t version;
-    uint32_t size;      /* payload bytes */
+    uint32_t size; /* payload bytes */
     bool tombstone;
     _Alignas(8) uint8_t payload[];
 };
@@ -76,16 +77,28 @@ void mvcc_version_destroy(struct mvcc_thread *thread, struct mvcc_version *versi
 /* State word: status in bits 0-2, transaction claim in bit 3, maintenance claim (GC, eviction: gone within microseconds) in
  * bit 4, version above. */
 enum mvcc_status {
-    MVCC_ABSENT = 0,    /* known not to exist */
-    MVCC_LOADING = 1,   /* somebody reads it from the disk */
+    MVCC_ABSENT = 0,  /* known not to exist */
+    MVCC_LOADING = 1, /* somebody reads it from the disk */
     MVCC_LIVE = 2,
     MVCC_TOMBSTONE = 3, /* deleted; version is the tombstone's */
     MVCC_DEAD = 4       /* evicted: look it up again */
 };
-static inline enum mvcc_status mvcc_state_status(uint64_t state) { return (enum mvcc_status)(state & 7u); }
-static inline bool mvcc_state_claimed(uint64_t state) { return (state & 8u) != 0; }
-static inline bool mvcc_state_maintained(uint64_t state) { return (state & 16u) != 0; }
-static inline uint64_t mvcc_state_version(uint64_t state) { return state >> 5; }
+static inline enum mvcc_status mvcc_state_status(uint64_t state)
+{
+    return (enum mvcc_status)(state & 7u);
+}
+static inline bool mvcc_state_claimed(uint64_t state)
+{
+    return (state & 8u) != 0;
+}
+static inline bool mvcc_state_maintained(uint64_t state)
+{
+    return (state & 16u) != 0;
+}
+static inline uint64_t mvcc_state_version(uint64_t state)
+{
+    return state >> 5;
+}
 
 struct mvcc_head {
     _Atomic uint64_t state;
@@ -107,19 +120,19 @@ void mvcc_prefetch_head(const struct mvcc_table *table, const uint8_t *key, size
 struct mvcc_head *mvcc_find(struct mvcc_table *table, const uint8_t *key, size_t key_len);
 
 enum mvcc_hold_result {
-    MVCC_HELD,        /* resident: ABSENT, LIVE or TOMBSTONE; perhaps claimed */
-    MVCC_HELD_LOAD,   /* this caller inserted it LOADING: read the disk, then mvcc_load_finish (holds stays) */
-    MVCC_HELD_LOADING,/* somebody else is loading: held; look at the state again later */
+    MVCC_HELD, /* resident: ABSENT, LIVE or TOMBSTONE; perhaps claimed */
+    MVCC_HELD_LOAD, /* this caller inserted it LOADING: read the disk, then mvcc_load_finish (holds stays) */
+    MVCC_HELD_LOADING, /* somebody else is loading: held; look at the state again later */
     MVCC_HOLD_NO_MEMORY
 };
 /* mvcc_hold: find or insert KEY and count a hold: a held head is neither evicted nor freed. */
-enum mvcc_hold_result mvcc_hold(struct mvcc_table *table, struct mvcc_thread *thread, const uint8_t *key,
-                                size_t key_len, struct mvcc_head **head_out);
+enum mvcc_hold_result mvcc_hold(struct mvcc_table *table, struct mvcc_thread *thread,
+                                const uint8_t *key, size_t key_len, struct mvcc_head **head_out);
 void mvcc_unhold(struct mvcc_head *head);
 /* mvcc_hold_new: for a key that cannot exist anywhere (a fresh object id): inserts it ABSENT, claimed and held.
  * false = it exists after all (a caller's bug for objects) or no memory. */
-bool mvcc_hold_new(struct mvcc_table *table, struct mvcc_thread *thread, const uint8_t *key, size_t key_len,
-                   struct mvcc_head **head_out);
+bool mvcc_hold_new(struct mvcc_table *table, struct mvcc_thread *thread, const uint8_t *key,
+                   size_t key_len, struct mvcc_head **head_out);
 /* mvcc_load_finish: ends LOADING. VERSION (taken; begin_seq, version, tombstone set by the caller) or NULL = absent. */
 void mvcc_load_finish(struct mvcc_table *table, struct mvcc_thread *thread, struct mvcc_head *head,
                       struct mvcc_version *version);
@@ -128,8 +141,14 @@ void mvcc_load_abort(struct mvcc_table *table, struct mvcc_thread *thread, struc
 
 /* mvcc_state: the state word now (acquire). A caller that reads state then newest then state again and sees the same
  * unclaimed word has a consistent pair. */
-static inline uint64_t mvcc_state(const struct mvcc_head *head) { return atomic_load_explicit(&head->state, memory_order_acquire); }
-static inline struct mvcc_version *mvcc_newest(const struct mvcc_head *head) { return atomic_load_explicit(&head->newest, memory_order_acquire); }
+static inline uint64_t mvcc_state(const struct mvcc_head *head)
+{
+    return atomic_load_explicit(&head->state, memory_order_acquire);
+}
+static inline struct mvcc_version *mvcc_newest(const struct mvcc_head *head)
+{
+    return atomic_load_explicit(&head->newest, memory_order_acquire);
+}
 /* mvcc_read_at: the version that a snapshot at SEQ sees, or NULL (did not exist). A tombstone is returned as such. */
 const struct mvcc_version *mvcc_read_at(const struct mvcc_head *head, uint64_t seq);
 
@@ -159,7 +178,10 @@ void *mvcc_seq_take(struct mvcc *mvcc, uint64_t seq);
 
 /* ---- snapshots ---------------------------------------------------------------------------------------------- */
 
-struct mvcc_pin { uint32_t slot; uint64_t seq; };
+struct mvcc_pin {
+    uint32_t slot;
+    uint64_t seq;
+};
 /* mvcc_pin: a snapshot at `applied`. false = pins_max reached. NOW_MS dates it. */
 bool mvcc_pin(struct mvcc *mvcc, uint64_t now_ms, struct mvcc_pin *pin_out);
 void mvcc_unpin(struct mvcc *mvcc, const struct mvcc_pin *pin);
@@ -176,11 +198,16 @@ uint64_t mvcc_floor(const struct mvcc *mvcc); /* min(H, pins) as last published 
 /* mvcc_collect: G: visit up to BUDGET heads from where the last call stopped: trim cold chains; while the table holds more than CACHE_BYTES
  * evict single-version unheld heads with begin_seq <= min(floor, MATERIALISED), and ABSENT ones. MATERIALISED = 0: only ABSENT ones go.
  * Adds to the counts. Returns false when a whole round was completed. */
-struct mvcc_collected { uint64_t versions, evicted; };
-bool mvcc_collect(struct mvcc_table *table, struct mvcc_thread *thread, uint64_t materialised, uint64_t cache_bytes,
-                  size_t budget, struct mvcc_collected *collected);
+struct mvcc_collected {
+    uint64_t versions, evicted;
+};
+bool mvcc_collect(struct mvcc_table *table, struct mvcc_thread *thread, uint64_t materialised,
+                  uint64_t cache_bytes, size_t budget, struct mvcc_collected *collected);
 
-struct mvcc_counts { uint64_t heads, versions, bytes, trimmed, evicted, loads; uint64_t garbage; /* versions behind the newest */ };
+struct mvcc_counts {
+    uint64_t heads, versions, bytes, trimmed, evicted, loads;
+    uint64_t garbage; /* versions behind the newest */
+};
 void mvcc_counts(const struct mvcc_table *table, struct mvcc_counts *counts_out);
 
 /* mvcc_visit: every resident head, for audits and scans; concurrent inserts may be missed. Stops when VISIT returns false. */
