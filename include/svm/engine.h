@@ -152,6 +152,7 @@ SVM_MUST_USE enum svm_err svm_submit(struct svm_engine *engine, struct svm_bytes
 struct svm_submission {
     struct svm_bytes bytes;
     void *arg;
+    struct svm_refusal *refusal; /* may be NULL; filled unless `err` is SVM_OK */
     enum svm_err err;
 };
 void svm_submit_batch(struct svm_engine *engine, struct svm_submission *submissions, size_t count,

@@ -58,7 +58,7 @@ static void arena_reset(struct svm_cell_txn *txn, bool all)
 static enum svm_err arena_copy(struct svm_cell_txn *txn, struct svm_bytes bytes,
                                struct svm_bytes *copy_out)
 {
-    if (txn->arena_bytes + bytes.len > 16 * (size_t)txn->engine->config.tx_effects_bytes_max)
+    if (txn->arena_bytes + bytes.len > 16 * (size_t)config_of(txn->engine)->tx_effects_bytes_max)
         return SVM_E_LIMIT_EXCEEDED;
     if (!txn->arena || txn->arena->cap - txn->arena->len < bytes.len) {
         size_t cap = bytes.len > CHUNK_BYTES ? bytes.len : CHUNK_BYTES;
@@ -79,7 +79,7 @@ static enum svm_err arena_copy(struct svm_cell_txn *txn, struct svm_bytes bytes,
 
 enum svm_err sessions_create(struct svm_engine *engine)
 {
-    uint32_t n = engine->config.sessions_max;
+    uint32_t n = config_of(engine)->sessions_max;
     engine->session_array = calloc(n, sizeof *engine->session_array);
     if (!engine->session_array)
         return SVM_E_NO_MEMORY;
@@ -97,7 +97,7 @@ enum svm_err sessions_create(struct svm_engine *engine)
 
 void sessions_destroy(struct svm_engine *engine)
 {
-    for (uint32_t i = 0; engine->session_array && i < engine->config.sessions_max; i++) {
+    for (uint32_t i = 0; engine->session_array && i < config_of(engine)->sessions_max; i++) {
         struct svm_cell_txn *txn = &engine->session_array[i];
         if (txn->thread)
             mvcc_thread_destroy(txn->thread);
@@ -127,7 +127,7 @@ enum svm_err svm_cell_begin(struct svm_engine *engine, struct svm_cell_txn **txn
         return SVM_E_SHUTTING_DOWN;
     if (atomic_load(&engine->fatal) != SVM_OK || atomic_load(&engine->read_only))
         return SVM_E_STORAGE_READ_ONLY;
-    if (store_dirty_bytes(engine->store) > engine->config.dirty_bytes_max)
+    if (store_dirty_bytes(engine->store) > config_of(engine)->dirty_bytes_max)
         return SVM_E_OVERLOADED;
     uint32_t index;
     if (!stack_try_pop(&engine->sessions, &index))
@@ -268,7 +268,7 @@ enum svm_err svm_cell_get(struct svm_cell_txn *txn, struct svm_bytes key,
 static enum svm_err write_cell(struct svm_cell_txn *txn, struct svm_bytes key,
                                struct svm_bytes value, bool deleted)
 {
-    if (value.len > txn->engine->config.cell_value_bytes_max)
+    if (value.len > config_of(txn->engine)->cell_value_bytes_max)
         return SVM_E_LIMIT_EXCEEDED;
     struct svm_bytes copy;
     enum svm_err copied = arena_copy(txn, value, &copy);
@@ -418,7 +418,7 @@ static enum svm_err encode(struct svm_cell_txn *txn, uint64_t node_ms)
         .node_ms = node_ms, .write_count = (uint16_t)txn->write_count, .writes = writes};
     enum svm_err err = SVM_OK;
     size_t size = model_cell_effects_size(&effects);
-    if (size > txn->engine->config.tx_effects_bytes_max) {
+    if (size > config_of(txn->engine)->tx_effects_bytes_max) {
         err = SVM_E_LIMIT_EXCEEDED;
     } else if (record->frame_cap < size) {
         uint8_t *frame = realloc(record->frame, size);
@@ -589,7 +589,8 @@ enum svm_err svm_cell_run(struct svm_engine *engine, svm_cell_fn *fn, void *arg,
                           uint64_t *seq_out, struct svm_cell_key *key_out)
 {
     uint64_t retries = 0;
-    return run(engine, fn, arg, wait, seq_out, key_out, engine->config.cell_attempts_max, &retries);
+    return run(engine, fn, arg, wait, seq_out, key_out, config_of(engine)->cell_attempts_max,
+               &retries);
 }
 
 void svm_cell_run_batch(struct svm_engine *engine, struct svm_cell_job *jobs, size_t count,
@@ -608,7 +609,7 @@ void svm_cell_run_batch(struct svm_engine *engine, struct svm_cell_job *jobs, si
             }
         }
         job->err = run(engine, job->fn, job->arg, wait, &job->seq, NULL,
-                       engine->config.cell_attempts_max, &stats.retries);
+                       config_of(engine)->cell_attempts_max, &stats.retries);
         stats.consensus += job->err == SVM_OK;
         stats.failed += job->err != SVM_OK;
     }

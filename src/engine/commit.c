@@ -56,10 +56,11 @@ void answer_waiters(struct svm_engine *engine, struct engine_waiter *waiters,
 
 /* ---- executed --------------------------------------------------------------------------------------------------- */
 
-/* In memory mode whoever waits for durability waits for this. */
+/* In memory mode whoever waits for durability waits for this; with the seeded defect in every mode, before the log is written. */
 static void answer_executed(struct svm_engine *engine, struct engine_job *job)
 {
-    enum svm_wait content = engine->memory ? SVM_WAIT_DURABLE : SVM_WAIT_EXECUTED;
+    bool early = engine->memory || engine->hooks.bug == ENGINE_BUG_ACK_EARLY;
+    enum svm_wait content = early ? SVM_WAIT_DURABLE : SVM_WAIT_EXECUTED;
     const struct svm_receipt *receipt =
         atomic_load_explicit(&job->entry->receipt, memory_order_acquire);
     if (!job->answered && job->wait <= content) {
@@ -89,7 +90,7 @@ static void walk_durable(struct svm_engine *engine)
         struct engine_waiter *waiters = receipts_detach(engine->receipts, entry, SVM_WAIT_DURABLE);
         answer_waiters(engine, waiters, &entry->digest, receipt, NULL);
     }
-    receipts_evict(engine->receipts, engine->config.tx_dedupe_bytes,
+    receipts_evict(engine->receipts, config_of(engine)->tx_dedupe_bytes,
                    store_materialised(engine->store), engine->memory,
                    atomic_load(&engine->node_ms));
 }
@@ -190,7 +191,7 @@ static void job_logged(struct svm_engine *engine, struct engine_job *job, bool f
     } else if (!job->answered) {
         const struct svm_receipt *receipt = atomic_load(&entry->receipt);
         SVM_ASSERT(job->wait == SVM_WAIT_DURABLE);
-        if (receipt->seq <= engine_durable(engine) || engine->hooks.bug == ENGINE_BUG_ACK_EARLY) {
+        if (receipt->seq <= engine_durable(engine)) {
             hist_add(
                 &engine->counters.latency[job->path == SVM_PATH_FAST ? 0 : 1][SVM_STAGE_DURABLE],
                 (engine_now_ns(engine) - job->admitted_ns) / 1000);
@@ -260,20 +261,21 @@ static void group_add(struct svm_engine *engine, struct group *group, uint64_t s
     }
 }
 
-/* Refusals that rest on what was not durable yet. */
+/* Refusals that rest on what was not durable yet; in memory mode, on what was not applied yet. */
 static void walk_parked(struct svm_engine *engine)
 {
+    uint64_t durable = engine->memory ? mvcc_applied(engine->mvcc) : engine_durable(engine);
     for (struct engine_job *job; (job = ring_try_pop(engine->park_ring));)
         job_list_push(&engine->parked, job);
     struct job_list still = {0};
     bool failed = atomic_load(&engine->fatal) != SVM_OK;
     for (struct engine_job *job; (job = job_list_pop(&engine->parked));) {
-        if (!failed && job->refusal->seq > engine_durable(engine)) {
+        if (!failed && job->refusal->seq > durable) {
             job_list_push(&still, job);
             continue;
         }
         struct svm_refusal refusal = *job->refusal;
-        if (failed && refusal.seq > engine_durable(engine))
+        if (failed && refusal.seq > durable)
             refusal_because(&refusal, SVM_E_STORAGE_READ_ONLY,
                             "the disk failed; ask again after the node's restart");
         job_refuse_now(engine, job, &refusal);
@@ -284,12 +286,12 @@ static void walk_parked(struct svm_engine *engine)
 /* INTERVAL: an fsync every durability_interval_ms while there is something to sync. */
 static void sync_by_interval(struct svm_engine *engine, bool now)
 {
-    if (engine->config.durability != SVM_INTERVAL ||
+    if (config_of(engine)->durability != SVM_INTERVAL ||
         store_synced(engine->store) >= store_logged(engine->store))
         return;
     uint64_t now_ns = engine_now_ns(engine);
-    if (!now &&
-        now_ns - engine->last_sync_ns < (uint64_t)engine->config.durability_interval_ms * 1000000u)
+    if (!now && now_ns - engine->last_sync_ns <
+                    (uint64_t)config_of(engine)->durability_interval_ms * 1000000u)
         return;
     engine->last_sync_ns = now_ns;
     if (store_log_sync(engine->store) != SVM_OK)
@@ -340,7 +342,7 @@ void committer_main(void *arg)
             break;
         }
         bool soon =
-            engine->parked.head || (engine->config.durability == SVM_INTERVAL &&
+            engine->parked.head || (config_of(engine)->durability == SVM_INTERVAL &&
                                     store_synced(engine->store) < store_logged(engine->store));
         park_wait(&engine->commit_park, ticket, soon ? 1000 : IDLE_US);
     }

@@ -356,11 +356,11 @@ static enum attempt_result prepare(struct attempt *a, struct model_effects *effe
     a->applied = true;
     fill_effects(a, effects, node_ms);
     size_t size = model_effects_size(effects);
-    if (size > engine->config.tx_effects_bytes_max) {
+    if (size > config_of(engine)->tx_effects_bytes_max) {
         refusal_because(refusal, SVM_E_LIMIT_EXCEEDED,
                         "the effects exceed tx.effects_bytes_max; split the transaction");
         refusal->has |= SVM_HAS_LIMIT;
-        refusal->limit = engine->config.tx_effects_bytes_max;
+        refusal->limit = config_of(engine)->tx_effects_bytes_max;
         refusal->got = size;
         return ATTEMPT_REFUSED;
     }

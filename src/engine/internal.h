@@ -264,8 +264,9 @@ struct engine_worker {
 };
 
 struct svm_engine {
-    struct svm_config
-        config; /* reloadable fields are read without a lock: each is one aligned word */
+    _Atomic(const struct svm_config *) config; /* immutable; a reload puts another in place */
+    struct config_node *configs;               /* all there were, freed at the end */
+    pthread_mutex_t config_lock;
     struct engine_hooks hooks;
     const struct clock *clock;
     struct model_genesis genesis;
@@ -321,6 +322,7 @@ struct svm_engine {
     struct park gc_park, materialise_park;
     _Atomic bool stop_workers, stop_committer, stop_maintenance;
     _Atomic uint64_t gc_ticks, materialiser_ticks;
+    uint64_t state_synced_ns;   /* under state_lock or by the materialiser alone */
     pthread_mutex_t gc_lock;    /* collection: G or svm_gc_run */
     pthread_mutex_t state_lock; /* materialise, trim, sweep, checkpoint, compact */
     _Atomic uint32_t gc_interval_ms, gc_threshold;
@@ -353,6 +355,10 @@ struct svm_engine {
 };
 
 /* open.c */
+static inline const struct svm_config *config_of(const struct svm_engine *engine)
+{
+    return atomic_load_explicit(&engine->config, memory_order_acquire);
+}
 void engine_log(struct svm_engine *engine, enum svm_log_level level, const char *event,
                 const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* engine_fail: final. Nothing is acknowledged from now on. */

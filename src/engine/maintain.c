@@ -38,7 +38,7 @@ static bool over_cache(struct svm_engine *engine)
     struct mvcc_counts objects, cells;
     mvcc_counts(engine->objects, &objects);
     mvcc_counts(engine->cells, &cells);
-    return objects.bytes + cells.bytes > engine->config.cache_bytes;
+    return objects.bytes + cells.bytes > config_of(engine)->cache_bytes;
 }
 
 /* One round over both tables. */
@@ -47,7 +47,8 @@ static uint64_t collect(struct svm_engine *engine)
     struct mvcc_collected collected = {0};
     uint64_t started = engine_now_ns(engine);
     uint64_t materialised = engine->memory ? 0 : store_materialised(engine->store);
-    uint64_t cache = engine->memory ? engine->config.cache_bytes : engine->config.cache_bytes / 2;
+    uint64_t cache =
+        engine->memory ? config_of(engine)->cache_bytes : config_of(engine)->cache_bytes / 2;
     struct mvcc_table *tables[] = {engine->objects, engine->cells};
     for (size_t t = 0; t < 2; t++)
         while (mvcc_collect(tables[t], engine->gc_mvcc, materialised, cache, COLLECT_BUDGET,
@@ -71,7 +72,7 @@ static uint32_t clamp(uint64_t value, uint32_t min, uint32_t max)
 /* Much garbage: look more often, from less on. Little: the other way. The bounds are the operator's. */
 static void adapt(struct svm_engine *engine, uint64_t found)
 {
-    const struct svm_config *config = &engine->config;
+    const struct svm_config *config = config_of(engine);
     uint32_t interval = atomic_load(&engine->gc_interval_ms),
              threshold = atomic_load(&engine->gc_threshold);
     if (!config->gc_adaptive) {
@@ -92,12 +93,12 @@ static void adapt(struct svm_engine *engine, uint64_t found)
 
 bool gc_step(struct svm_engine *engine, bool forced)
 {
-    if (!engine->config.gc_enabled && !forced)
+    if (!config_of(engine)->gc_enabled && !forced)
         return false;
     pthread_mutex_lock(&engine->gc_lock);
     mvcc_online(engine->gc_mvcc);
     uint64_t now_ms = engine_node_ms(engine);
-    uint64_t age = engine->config.gc_snapshot_age_max_ms;
+    uint64_t age = config_of(engine)->gc_snapshot_age_max_ms;
     uint64_t floor =
         mvcc_floor_advance(engine->mvcc, engine->gc_mvcc, now_ms > age ? now_ms - age : 0);
     uint64_t worth, found = garbage(engine, &worth);
@@ -123,11 +124,11 @@ uint64_t svm_gc_run(struct svm_engine *engine)
 static bool no_room(struct svm_engine *engine, bool already)
 {
     if (!engine->memory) {
-        uint64_t min = engine->config.disk_free_min_bytes;
+        uint64_t min = config_of(engine)->disk_free_min_bytes;
         return store_disk_free(engine->store) < (already ? min + min / 8 : min);
     }
     return over_cache(engine) ||
-           receipts_bytes(engine->receipts) > 8 * engine->config.tx_dedupe_bytes;
+           receipts_bytes(engine->receipts) > 8 * config_of(engine)->tx_dedupe_bytes;
 }
 
 static void watch_room(struct svm_engine *engine)
@@ -137,11 +138,11 @@ static void watch_room(struct svm_engine *engine)
         return;
     atomic_store(&engine->read_only, is);
     if (is)
-        engine_log(engine, SVM_LOG_WARN, "storage_read_only",
+        engine_log(engine, SVM_LOG_WARN, "storage.read_only",
                    "no room (%s): writes are refused, reads served",
                    engine->memory ? "cache.bytes, tx.dedupe_bytes" : "storage.disk_free_min");
     else
-        engine_log(engine, SVM_LOG_INFO, "storage_writable",
+        engine_log(engine, SVM_LOG_INFO, "storage.writable",
                    "there is room: writes are taken again");
 }
 
@@ -186,10 +187,28 @@ static bool state_failed(struct svm_engine *engine, enum svm_err err)
     return true;
 }
 
+/* Only synced groups may enter the state, and store_materialise syncs the log when none are left. Where nobody else syncs (write), or another
+ * one does at its own pace (interval), that is put off until it is worth an fsync. */
+static bool worth_a_batch(struct svm_engine *engine)
+{
+    if (store_synced(engine->store) > store_materialised(engine->store))
+        return true;
+    uint64_t dirty = store_dirty_bytes(engine->store);
+    if (dirty == 0)
+        return false;
+    if (config_of(engine)->durability != SVM_WRITE)
+        return dirty > MATERIALISE_WORTH;
+    uint64_t now_ns = engine_now_ns(engine);
+    if (dirty <= MATERIALISE_WORTH && now_ns - engine->state_synced_ns < SECOND_NS)
+        return false;
+    engine->state_synced_ns = now_ns;
+    return true;
+}
+
 bool materialiser_step(struct svm_engine *engine)
 {
     uint64_t did = 0;
-    if (engine->memory || atomic_load(&engine->fatal) != SVM_OK)
+    if (engine->memory || atomic_load(&engine->fatal) != SVM_OK || !worth_a_batch(engine))
         return false;
     pthread_mutex_lock(&engine->state_lock);
     bool failed = state_failed(engine, store_materialise(engine->store, MATERIALISE_BYTES, &did));

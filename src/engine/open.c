@@ -94,9 +94,20 @@ static enum svm_err check_config(const struct svm_config *config, struct svm_ref
     return SVM_OK;
 }
 
+/* Settings in force and those before them: a thread may still be reading one. */
+struct config_node {
+    struct config_node *next;
+    struct svm_config config;
+};
+
 void svm_reconfigure(struct svm_engine *engine, const struct svm_config *config)
 {
-    struct svm_config *own = &engine->config;
+    struct config_node *node = malloc(sizeof *node);
+    if (!node)
+        return; /* the old settings stay */
+    pthread_mutex_lock(&engine->config_lock);
+    node->config = *config_of(engine);
+    struct svm_config *own = &node->config;
     own->object_queue_max = config->object_queue_max;
     own->busy_attempts_max = config->busy_attempts_max;
     own->tx_bytes_max = config->tx_bytes_max;
@@ -122,8 +133,12 @@ void svm_reconfigure(struct svm_engine *engine, const struct svm_config *config)
     own->receipts_seconds = config->receipts_seconds;
     own->history_versions = config->history_versions;
     own->history_seconds = config->history_seconds;
+    node->next = engine->configs;
+    engine->configs = node;
+    atomic_store_explicit(&engine->config, own, memory_order_release);
     store_retention(engine->store, own->receipts_seconds, own->history_versions,
                     own->history_seconds);
+    pthread_mutex_unlock(&engine->config_lock);
 }
 
 /* ---- log, failure, time ---------------------------------------------------------------------------------------------- */
@@ -133,12 +148,12 @@ void engine_log(struct svm_engine *engine, enum svm_log_level level, const char 
 {
     char text[256];
     va_list ap;
-    if (!engine->config.log)
+    if (!config_of(engine)->log)
         return;
     va_start(ap, format);
     vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
-    engine->config.log(engine->config.log_arg, level, event, text);
+    config_of(engine)->log(config_of(engine)->log_arg, level, event, text);
 }
 
 static void store_log(void *arg, int level, const char *event, const char *text)
@@ -157,7 +172,7 @@ void engine_fail(struct svm_engine *engine, enum svm_err err, const char *reason
     svm_fatal_fn *fn = engine->fatal_fn;
     void *arg = engine->fatal_arg;
     pthread_mutex_unlock(&engine->fatal_lock);
-    engine_log(engine, SVM_LOG_ERROR, "storage_failed", "%s", engine->fatal_reason);
+    engine_log(engine, SVM_LOG_ERROR, "storage.failed", "%s", engine->fatal_reason);
     park_wake_all(&engine->durable_park);
     if (fn)
         fn(arg, err, engine->fatal_reason);
@@ -209,12 +224,12 @@ static bool leapt(struct svm_engine *engine, uint64_t wall_ms)
     int64_t boot_ms = (int64_t)(engine->clock->boot_ns(engine->clock->self) / 1000000u);
     int64_t distance = (int64_t)wall_ms - boot_ms;
     int64_t known = atomic_load_explicit(&engine->wall_minus_boot_ms, memory_order_relaxed);
-    bool is = distance - known > (int64_t)engine->config.clock_jump_max_ms;
+    bool is = distance - known > (int64_t)config_of(engine)->clock_jump_max_ms;
     if (!is && distance != known)
         atomic_store_explicit(&engine->wall_minus_boot_ms, distance, memory_order_relaxed);
     if (is != atomic_load_explicit(&engine->clock_fault, memory_order_relaxed)) {
         atomic_store(&engine->clock_fault, is);
-        engine_log(engine, is ? SVM_LOG_ERROR : SVM_LOG_INFO, is ? "clock_leapt" : "clock_agrees",
+        engine_log(engine, is ? SVM_LOG_ERROR : SVM_LOG_INFO, is ? "clock.leapt" : "clock.agrees",
                    "wall clock against boot clock: %lld ms", (long long)(distance - known));
     }
     return is;
@@ -280,7 +295,7 @@ void svm_dev_object_id(struct svm_id *id_out, const char *label)
 
 static bool make_jobs(struct svm_engine *engine)
 {
-    uint32_t n = engine->config.inflight_max;
+    uint32_t n = config_of(engine)->inflight_max;
     engine->jobs = calloc(n, sizeof *engine->jobs);
     engine->cell_records = calloc(n, sizeof *engine->cell_records);
     engine->ready = ring_create(2u * n);
@@ -299,7 +314,7 @@ static bool make_jobs(struct svm_engine *engine)
 
 static bool make_order(struct svm_engine *engine)
 {
-    engine->order_slots = 2 * engine->config.inflight_max;
+    engine->order_slots = 2 * config_of(engine)->inflight_max;
     engine->scheduler = exec_scheduler_create(engine->order_slots);
     engine->free_slots = malloc(engine->order_slots * sizeof *engine->free_slots);
     engine->slot_jobs = calloc(engine->order_slots, sizeof(struct engine_job *));
@@ -313,7 +328,7 @@ static bool make_order(struct svm_engine *engine)
 
 static bool make_workers(struct svm_engine *engine)
 {
-    engine->worker_count = engine->config.workers ? engine->config.workers : thread_cpus();
+    engine->worker_count = config_of(engine)->workers ? config_of(engine)->workers : thread_cpus();
     if (engine->worker_count > ENGINE_WORKERS_MAX)
         engine->worker_count = ENGINE_WORKERS_MAX;
     engine->workers =
@@ -326,7 +341,7 @@ static bool make_workers(struct svm_engine *engine)
         worker->engine = engine;
         worker->index = i;
         worker->mvcc = mvcc_thread_create(engine->mvcc);
-        worker->ring = ring_create(engine->config.inflight_max);
+        worker->ring = ring_create(config_of(engine)->inflight_max);
         worker->pool = pool_create();
         worker->ready = malloc(engine->order_slots * sizeof *worker->ready);
         park_init(&worker->park);
@@ -342,7 +357,7 @@ static bool make_readers(struct svm_engine *engine)
     engine->reader_threads = calloc(ENGINE_READERS, sizeof(struct mvcc_thread *));
     engine->gc_mvcc = mvcc_thread_create(engine->mvcc);
     if (!stack_init(&engine->readers, ENGINE_READERS) || !engine->reader_threads ||
-        !stack_init(&engine->sessions, engine->config.sessions_max) || !engine->gc_mvcc)
+        !stack_init(&engine->sessions, config_of(engine)->sessions_max) || !engine->gc_mvcc)
         return false;
     for (; engine->reader_count < ENGINE_READERS; engine->reader_count++) {
         struct mvcc_thread *thread = mvcc_thread_create(engine->mvcc);
@@ -390,7 +405,7 @@ static bool load_genesis(struct svm_engine *engine)
 static enum svm_err open_store(struct svm_engine *engine, struct store_opened *opened,
                                char reason[120])
 {
-    const struct svm_config *config = &engine->config;
+    const struct svm_config *config = config_of(engine);
     static const enum store_mode modes[] = {STORE_MEMORY, STORE_WRITE, STORE_SYNC, STORE_INTERVAL};
     const struct store_config sc = {.datadir = config->datadir,
                                     .mode = modes[config->durability],
@@ -406,7 +421,7 @@ static enum svm_err open_store(struct svm_engine *engine, struct store_opened *o
 
 static bool make_tables(struct svm_engine *engine, uint64_t first_seq)
 {
-    const struct svm_config *config = &engine->config;
+    const struct svm_config *config = config_of(engine);
     uint32_t workers = config->workers ? config->workers : thread_cpus();
     const struct mvcc_config mc = {.inflight_max = 4 * config->inflight_max,
                                    .pins_max = config->sessions_max + 256,
@@ -456,10 +471,18 @@ static void free_engine(struct svm_engine *engine);
 static struct svm_engine *make(const struct svm_config *config)
 {
     struct svm_engine *engine = aligned_alloc(64, (sizeof *engine + 63) / 64 * 64);
-    if (!engine)
+    struct config_node *node = malloc(sizeof *node);
+    if (!engine || !node) {
+        free(engine);
+        free(node);
         return NULL;
+    }
     memset(engine, 0, sizeof *engine);
-    engine->config = *config;
+    *node = (struct config_node){.config = *config};
+    node->config.genesis_json = NULL; /* borrowed for the time of opening only */
+    engine->configs = node;
+    atomic_init(&engine->config, &node->config);
+    pthread_mutex_init(&engine->config_lock, NULL);
     if (config->test_hooks)
         engine->hooks = *(const struct engine_hooks *)config->test_hooks;
     engine->clock = engine->hooks.clock ? engine->hooks.clock : &clock_system;
@@ -492,7 +515,6 @@ enum svm_err svm_engine_open(struct svm_engine **engine_out, const struct svm_co
         err = SVM_E_NO_MEMORY;
     if (err == SVM_OK) {
         const char *text = config->genesis_json ? config->genesis_json : model_genesis_dev();
-        engine->config.genesis_json = NULL;
         err = model_genesis_parse(&engine->genesis, text, local.reason);
         engine->dev = err == SVM_OK && strcmp(engine->genesis.canonical, model_genesis_dev()) == 0;
     }
@@ -518,7 +540,7 @@ enum svm_err svm_engine_open(struct svm_engine **engine_out, const struct svm_co
         return err;
     }
     start_threads(engine);
-    engine_log(engine, SVM_LOG_INFO, "engine_open",
+    engine_log(engine, SVM_LOG_INFO, "engine.recovered",
                "chain %llu, next seq %llu, replayed %llu, workers %u, durability %s",
                (unsigned long long)engine->genesis.chain, (unsigned long long)opened.next_seq,
                (unsigned long long)opened.replayed, engine->worker_count,
@@ -584,9 +606,9 @@ static void free_engine(struct svm_engine *engine)
     free(engine->reader_threads);
     if (engine->gc_mvcc)
         mvcc_thread_destroy(engine->gc_mvcc);
-    for (uint32_t i = 0; engine->jobs && i < engine->config.inflight_max; i++)
+    for (uint32_t i = 0; engine->jobs && i < config_of(engine)->inflight_max; i++)
         free(engine->jobs[i].record.frame);
-    for (uint32_t i = 0; engine->cell_records && i < engine->config.inflight_max; i++)
+    for (uint32_t i = 0; engine->cell_records && i < config_of(engine)->inflight_max; i++)
         free(engine->cell_records[i].frame);
     free(engine->jobs);
     free(engine->cell_records);
@@ -605,6 +627,11 @@ static void free_engine(struct svm_engine *engine)
     if (engine->store)
         store_close(engine->store);
     model_genesis_deinit(&engine->genesis);
+    while (engine->configs) {
+        struct config_node *node = engine->configs;
+        engine->configs = node->next;
+        free(node);
+    }
     free(engine);
 }
 

@@ -17,7 +17,7 @@ static bool crowded(struct svm_engine *engine, struct engine_job *job)
     for (uint16_t i = 0; i < job->tx.input_count; i++)
         if (job->tx.inputs[i].kind != SVM_KIND_IMMUTABLE &&
             exec_scheduler_depth(engine->scheduler, &job->tx.inputs[i].id) >=
-                engine->config.object_queue_max) {
+                config_of(engine)->object_queue_max) {
             job->order_slot = i;
             return true;
         }
@@ -85,7 +85,7 @@ void order_decided(struct svm_engine *engine, struct engine_worker *worker,
                         "too many transactions wait for this object (engine.object_queue_max)");
         refusal.has |= SVM_HAS_OBJECT | SVM_HAS_LIMIT;
         refusal.object = *id;
-        refusal.limit = refusal.got = engine->config.object_queue_max;
+        refusal.limit = refusal.got = config_of(engine)->object_queue_max;
         job_refuse(worker, job, &refusal);
     }
 }

@@ -56,11 +56,11 @@ static enum svm_err admit_expiry(struct svm_engine *engine, const struct svm_tx 
     } else if (tx->expires_ms <= now_ms) {
         refusal_because(refusal, SVM_E_EXPIRED,
                         "the transaction expired; sign it anew with a later expires_ms");
-    } else if (tx->expires_ms - now_ms > engine->config.tx_expiry_max_ms) {
+    } else if (tx->expires_ms - now_ms > config_of(engine)->tx_expiry_max_ms) {
         refusal_because(refusal, SVM_E_EXPIRY_TOO_FAR,
                         "expires_ms is more than tx.expiry_max ahead");
         refusal->has |= SVM_HAS_LIMIT;
-        refusal->limit = engine->config.tx_expiry_max_ms;
+        refusal->limit = config_of(engine)->tx_expiry_max_ms;
         refusal->got = tx->expires_ms - now_ms;
     } else {
         return SVM_OK;
@@ -91,7 +91,7 @@ static uint64_t op_data_bytes(const struct svm_op *op)
 enum svm_err route_admit(struct svm_engine *engine, const struct svm_tx *tx, uint64_t now_ms,
                          struct svm_refusal *refusal)
 {
-    const struct svm_config *config = &engine->config;
+    const struct svm_config *config = config_of(engine);
     if (tx->chain != engine->genesis.chain) {
         refusal_because(refusal, SVM_E_WRONG_CHAIN,
                         "the transaction is for another chain; see node_info for this one");

@@ -161,7 +161,7 @@ static void versions(struct svm_engine *engine, struct svm_stats *s)
     s->gc_total_us = atomic_load(&engine->gc_total_us);
     s->gc_interval_ms = atomic_load(&engine->gc_interval_ms);
     s->gc_threshold = atomic_load(&engine->gc_threshold);
-    s->gc_adaptive = engine->config.gc_adaptive;
+    s->gc_adaptive = config_of(engine)->gc_adaptive;
 }
 
 static void storage(struct svm_engine *engine, struct svm_stats *s)
@@ -192,7 +192,7 @@ void svm_stats(struct svm_engine *engine, struct svm_stats *stats_out)
     stats_out->ordered_waiting = exec_scheduler_count(engine->scheduler);
     pthread_mutex_unlock(&engine->order_lock);
     stats_out->inflight = atomic_load(&engine->inflight);
-    stats_out->inflight_max = engine->config.inflight_max;
+    stats_out->inflight_max = config_of(engine)->inflight_max;
     stats_out->waiters = receipts_waiters(engine->receipts);
     stats_out->workers = engine->worker_count;
 }

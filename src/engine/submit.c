@@ -52,7 +52,7 @@ static enum svm_err admit(struct svm_engine *engine, struct svm_refusal *refusal
         refusal->retry_after_ms = 1000;
         return SVM_E_OVERLOADED;
     }
-    if (store_dirty_bytes(engine->store) > engine->config.dirty_bytes_max) {
+    if (store_dirty_bytes(engine->store) > config_of(engine)->dirty_bytes_max) {
         refusal_because(refusal, SVM_E_OVERLOADED,
                         "the log is further ahead of the state than storage.dirty_bytes_max");
         refusal->retry_after_ms = 50;
@@ -68,7 +68,7 @@ static struct engine_job *job_take(struct svm_engine *engine, struct svm_refusal
         refusal_because(refusal, SVM_E_OVERLOADED,
                         "engine.inflight_max transactions are in flight");
         refusal->has |= SVM_HAS_LIMIT;
-        refusal->limit = refusal->got = engine->config.inflight_max;
+        refusal->limit = refusal->got = config_of(engine)->inflight_max;
         return NULL;
     }
     struct engine_job *job = &engine->jobs[index];
@@ -160,10 +160,10 @@ static struct engine_worker *submit_bytes(struct svm_engine *engine, struct svm_
                                           enum svm_wait wait, svm_submit_fn *callback, void *arg,
                                           struct svm_refusal *refusal)
 {
-    if (bytes.len > engine->config.tx_bytes_max) {
+    if (bytes.len > config_of(engine)->tx_bytes_max) {
         refusal_because(refusal, SVM_E_TX_TOO_LARGE, "the signed transaction exceeds tx.bytes_max");
         refusal->has |= SVM_HAS_LIMIT;
-        refusal->limit = engine->config.tx_bytes_max;
+        refusal->limit = config_of(engine)->tx_bytes_max;
         refusal->got = bytes.len;
         return NULL;
     }
@@ -223,7 +223,7 @@ void svm_submit_batch(struct svm_engine *engine, struct svm_submission *submissi
         struct svm_submission *s = &submissions[i];
         struct engine_worker *worker =
             submit_bytes(engine, s->bytes, wait, callback, s->arg, &local);
-        s->err = worker ? SVM_OK : refused(engine, &local, NULL);
+        s->err = worker ? SVM_OK : refused(engine, &local, s->refusal);
         if (worker)
             woken |= UINT64_C(1) << worker->index;
     }

@@ -79,7 +79,7 @@ static bool may_be_on_disk(struct svm_engine *engine, const struct engine_job *j
     if (engine->memory || job->has_exact)
         return false;
     if (engine->receipts_before_start &&
-        now_ms < engine->opened_ms + engine->config.tx_expiry_max_ms)
+        now_ms < engine->opened_ms + config_of(engine)->tx_expiry_max_ms)
         return true;
     return job->tx.expires_ms <= receipts_evicted_expires(engine->receipts);
 }
@@ -179,7 +179,7 @@ static enum svm_err decode(struct engine_worker *worker, struct engine_job *job,
 static enum svm_err verify(struct svm_engine *engine, struct engine_job *job,
                            struct svm_refusal *refusal)
 {
-    if (!job->bytes || !engine->config.verify_signatures)
+    if (!job->bytes || !config_of(engine)->verify_signatures)
         return SVM_OK;
     const struct svm_signed_tx stx = {.tx = {.sender = job->tx.sender},
                                       .public_key = job->public_key,
@@ -264,7 +264,7 @@ static void again(struct engine_worker *worker, struct engine_job *job,
 {
     struct svm_engine *engine = worker->engine;
     count_add(&worker->counters.retries, 1);
-    if (++job->attempts > engine->config.busy_attempts_max) {
+    if (++job->attempts > config_of(engine)->busy_attempts_max) {
         struct svm_refusal refusal;
         if (because && because->err == SVM_E_BUSY)
             refusal = *because;

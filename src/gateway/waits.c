@@ -110,26 +110,32 @@ void waits_submit_all(struct wait_group *group, const struct svm_bytes *txs, enu
 {
     const size_t count = group->count;
     struct svm_submission *submissions = calloc(count > 0 ? count : 1, sizeof *submissions);
-    if (submissions == NULL || group->gateway->draining) {
+    struct svm_refusal *refusals = calloc(count > 0 ? count : 1, sizeof *refusals);
+    if (submissions == NULL || refusals == NULL || group->gateway->draining) {
         for (size_t i = 0; i < count; i++) {
             item_refuse(&group->items[i],
-                        submissions == NULL ? SVM_E_NO_MEMORY : SVM_E_SHUTTING_DOWN, NULL);
+                        submissions == NULL || refusals == NULL ? SVM_E_NO_MEMORY
+                                                                : SVM_E_SHUTTING_DOWN,
+                        NULL);
         }
+        free(refusals);
         free(submissions);
         return;
     }
     for (size_t i = 0; i < count; i++) {
         submissions[i].bytes = txs[i];
         submissions[i].arg = &group->items[i];
+        submissions[i].refusal = &refusals[i];
     }
     svm_submit_batch(group->gateway->engine, submissions, count, wait, submit_callback);
     for (size_t i = 0; i < count; i++) {
         if (submissions[i].err == SVM_OK) {
             group->outstanding++;
         } else {
-            item_refuse(&group->items[i], submissions[i].err, NULL);
+            item_refuse(&group->items[i], submissions[i].err, &refusals[i]);
         }
     }
+    free(refusals);
     free(submissions);
 }
 
