@@ -80,6 +80,7 @@ void mvcc_seq_hand_over(struct mvcc *mvcc, uint64_t seq, void *record)
         if (end == applied) {
             return;
         }
+        FAULT_POINT("mvcc.hand_over.scanned");
         (void)atomic_compare_exchange_strong_explicit(&s->applied, &applied, end,
                                                       memory_order_seq_cst, memory_order_relaxed);
     }

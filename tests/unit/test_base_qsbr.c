@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/rng.h"
 #include "base/thread.h"
 
@@ -220,6 +221,51 @@ START_TEST(no_reader_meets_a_freed_block)
 }
 END_TEST
 
+/* Going online against freeing, as often as can be: the announcement must be ordered before the first read. */
+enum { CROSSING_MS = 500 };
+static _Atomic(struct block *) crossing;
+static _Atomic bool crossed;
+
+static void cross(void *arg)
+{
+    struct actor *a = arg;
+    uint64_t end_ns = clock_system.boot_ns(NULL) + CROSSING_MS * UINT64_C(1000000);
+    for (uint64_t i = 0; i % 256 != 0 || clock_system.boot_ns(NULL) < end_ns; i++) {
+        qsbr_online(a->qt);
+        struct block *block = atomic_load_explicit(&crossing, memory_order_acquire);
+        for (int again = 0; again < 8; again++) {
+            if (atomic_load_explicit(&block->mark, memory_order_relaxed) != ALIVE) {
+                atomic_fetch_add(&dead_seen, 1);
+            }
+        }
+        qsbr_offline(a->qt);
+    }
+    atomic_store(&crossed, true);
+}
+
+START_TEST(who_comes_online_is_seen_or_sees)
+{
+    static struct actor reader;
+    struct qsbr *qsbr = qsbr_create(2, reclaim, NULL);
+    struct qsbr_thread *writer = qsbr_thread_create(qsbr, NULL);
+    reader.qt = qsbr_thread_create(qsbr, NULL);
+    ck_assert(qsbr != NULL && writer != NULL && reader.qt != NULL);
+    atomic_init(&crossing, block_create());
+    ck_assert(thread_start(&reader.thread, "reader", cross, &reader));
+    while (!atomic_load_explicit(&crossed, memory_order_relaxed)) {
+        struct block *old = atomic_exchange(&crossing, block_create());
+        qsbr_retire(writer, 0, &old->entry, sizeof *old);
+        qsbr_drain(writer);
+    }
+    thread_join(&reader.thread);
+    qsbr_thread_destroy(reader.qt);
+    qsbr_thread_destroy(writer);
+    qsbr_destroy(qsbr);
+    free(atomic_load(&crossing));
+    ck_assert_uint_eq(atomic_load(&dead_seen), 0);
+}
+END_TEST
+
 int main(void)
 {
     const char *given = getenv("SVM_SEED");
@@ -232,6 +278,7 @@ int main(void)
     tcase_add_test(tcase, a_reader_holds_back_what_was_retired_since);
     tcase_add_test(tcase, leftovers_go_to_the_domain);
     tcase_add_test(tcase, no_reader_meets_a_freed_block);
+    tcase_add_test(tcase, who_comes_online_is_seen_or_sees);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
