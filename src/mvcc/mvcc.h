@@ -130,7 +130,8 @@ enum mvcc_hold_result mvcc_hold(struct mvcc_table *table, struct mvcc_thread *th
                                 const uint8_t *key, size_t key_len, struct mvcc_head **head_out);
 void mvcc_unhold(struct mvcc_head *head);
 /* mvcc_hold_new: for a key that cannot exist anywhere (a fresh object id): inserts it ABSENT, claimed and held.
- * false = it exists after all (a caller's bug for objects) or no memory. */
+ * A head that somebody's question for the key left ABSENT is had, one that is LOADING is taken over (its loader's answer is dropped).
+ * false = it exists after all (a caller's bug for objects), is claimed, or no memory. */
 bool mvcc_hold_new(struct mvcc_table *table, struct mvcc_thread *thread, const uint8_t *key,
                    size_t key_len, struct mvcc_head **head_out);
 /* mvcc_load_finish: ends LOADING. VERSION (taken; begin_seq, version, tombstone set by the caller) or NULL = absent. */
@@ -157,7 +158,8 @@ const struct mvcc_version *mvcc_read_at(const struct mvcc_head *head, uint64_t s
 bool mvcc_try_claim(struct mvcc_head *head, uint64_t *state_out);
 /* mvcc_release: drop the claim, nothing changed. STATE: what mvcc_try_claim gave (mvcc_hold_new: ABSENT, 0). */
 void mvcc_release(struct mvcc_head *head, uint64_t state);
-/* mvcc_unchanged: the word is still STATE (an unclaimed one), or STATE plus a claim when MINE. */
+/* mvcc_unchanged: the word is still STATE (an unclaimed one), or STATE plus a claim when MINE. A maintenance claim changes nothing that
+ * was read and is looked through. */
 bool mvcc_unchanged(const struct mvcc_head *head, uint64_t state, bool mine);
 /* mvcc_publish: under the claim: VERSION (taken; payload, version, tombstone set) becomes the newest with begin_seq = SEQ, the claim
  * goes, and the chain is trimmed when the floor has moved. Allocates nothing, never fails. */
