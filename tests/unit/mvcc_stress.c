@@ -1,10 +1,8 @@
-#include "mvcc_stress.h"
+#include "mvcc_stress_world.h"
 
 #include <inttypes.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,81 +10,8 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
-#include "base/rng.h"
-#include "base/thread.h"
-#include "mvcc/mvcc.h"
 
-enum {
-    KEYS = 256,
-    INFLIGHT = 256,
-    ACCESS_MAX = 5,
-    OBSERVED_MAX = 3000,
-    THREADS = 16,
-    BALANCE = 1000
-};
-
-/* An object as the replay, the disk and an observation know it. */
-struct row {
-    uint64_t version; /* 0 = never existed */
-    uint64_t begin_seq;
-    uint64_t balance;
-    bool tombstone;
-};
-
-struct access {
-    uint32_t key;
-    bool write;
-    bool fresh;
-    bool claimed;
-    struct mvcc_head *head;
-    uint64_t state;
-    struct row seen;
-    struct row next;
-    struct mvcc_version *version;
-};
-
-struct record {
-    bool published;
-    uint32_t count;
-    struct access accesses[ACCESS_MAX];
-};
-
-struct observation {
-    uint64_t seq;
-    uint64_t versions[KEYS];
-};
-
-struct world {
-    const struct stress_config *config;
-    struct stress_result *result;
-    struct mvcc *mvcc;
-    struct mvcc_table *table;
-    _Atomic bool stop;
-    _Atomic uint32_t workers_left;
-    _Atomic int credits;
-    _Atomic uint32_t next_fresh;
-    _Atomic bool writable[KEYS]; /* a key that is being created is its creator's alone */
-    _Atomic uint64_t materialised;
-    _Atomic uint64_t violations;
-    pthread_mutex_t mutex; /* disk, result->first */
-    struct row disk[KEYS];
-    struct row replay[KEYS]; /* committer only */
-    struct record **log;     /* by seq - 1; committer only */
-    uint64_t log_len, log_cap;
-};
-
-struct actor {
-    struct world *world;
-    struct mvcc_thread *mt;
-    struct thread thread;
-    struct rng rng;
-    struct observation *observed;
-    uint32_t observed_count;
-    uint64_t commits, voids, retries, snapshots, cancelled, created;
-};
-
-__attribute__((format(printf, 2, 3))) static void violation(struct world *w, const char *format,
-                                                            ...)
+void stress_violation(struct world *w, const char *format, ...)
 {
     pthread_mutex_lock(&w->mutex);
     if (atomic_fetch_add(&w->violations, 1) == 0) {
@@ -108,11 +33,6 @@ static void key_of(uint8_t key[32], uint32_t index)
     key[1] = (uint8_t)index;
 }
 
-static uint32_t index_of(const struct mvcc_head *head)
-{
-    return (uint32_t)head->key[0] << 8 | head->key[1];
-}
-
 /* Let another thread in, often enough that every window is hit on a machine with few processors. */
 static void jitter(struct actor *a)
 {
@@ -121,7 +41,7 @@ static void jitter(struct actor *a)
     }
 }
 
-static struct row row_of(const struct mvcc_version *version)
+struct row stress_row_of(const struct mvcc_version *version)
 {
     struct row row = {0};
     if (version != NULL) {
@@ -246,7 +166,7 @@ static bool read_one(struct access *x)
         if (mvcc_state_claimed(state)) {
             return false;
         }
-        struct row row = row_of(mvcc_newest(x->head));
+        struct row row = stress_row_of(mvcc_newest(x->head));
         if (mvcc_state(x->head) == state) {
             x->state = state;
             x->seen = row;
@@ -276,7 +196,7 @@ static bool claim_all(struct actor *a, struct record *r, bool already_read)
         }
         x->claimed = true;
         x->state = state;
-        x->seen = row_of(mvcc_newest(x->head));
+        x->seen = stress_row_of(mvcc_newest(x->head));
         jitter(a);
     }
     return true;
@@ -384,7 +304,8 @@ static void commit(struct actor *a, struct record *r)
         struct mvcc_pin pin;
         if (mvcc_applied(w->mvcc) >= seq && mvcc_pin(w->mvcc, UINT64_MAX, &pin)) {
             if (pin.seq < seq) {
-                violation(w, "pinned %" PRIu64 " after %" PRIu64 " was applied", pin.seq, seq);
+                stress_violation(w, "pinned %" PRIu64 " after %" PRIu64 " was applied", pin.seq,
+                                 seq);
             }
             mvcc_unpin(w->mvcc, &pin);
         }
@@ -403,7 +324,7 @@ static void transact(struct actor *a)
         key_of(key, x->key);
         if (x->fresh) {
             if (!mvcc_hold_new(w->table, a->mt, key, 32, &x->head)) {
-                violation(w, "fresh key %u exists", x->key);
+                stress_violation(w, "fresh key %u exists", x->key);
                 abort();
             }
             x->claimed = true;
@@ -485,7 +406,7 @@ static void reader(void *arg)
         uint64_t sum = 0;
         for (uint32_t key = 0; key < KEYS; key++) {
             struct mvcc_head *head = hold(a, key);
-            struct row row = row_of(mvcc_read_at(head, pin.seq));
+            struct row row = stress_row_of(mvcc_read_at(head, pin.seq));
             sum += row.balance;
             seen.versions[key] = row.version;
             mvcc_unhold(head);
@@ -504,7 +425,7 @@ static void reader(void *arg)
         }
         a->snapshots++;
         if (sum != total) {
-            violation(w, "snapshot at %" PRIu64 " sums to %" PRIu64, pin.seq, sum);
+            stress_violation(w, "snapshot at %" PRIu64 " sums to %" PRIu64, pin.seq, sum);
         }
         if (a->observed_count < OBSERVED_MAX) {
             a->observed[a->observed_count++] = seen;
@@ -525,7 +446,7 @@ static void collector(void *arg)
         uint64_t before = mvcc_floor(w->mvcc);
         uint64_t floor = mvcc_floor_advance(w->mvcc, a->mt, oldest_ms);
         if (floor < before) {
-            violation(w, "the floor fell from %" PRIu64 " to %" PRIu64, before, floor);
+            stress_violation(w, "the floor fell from %" PRIu64 " to %" PRIu64, before, floor);
         }
         struct mvcc_collected collected = {0};
         uint64_t cache_bytes = rng_below(&a->rng, 4) == 0 ? 0 : KEYS * 100;
@@ -545,8 +466,8 @@ static void replay_record(struct world *w, const struct record *r, uint64_t seq)
         const struct access *x = &r->accesses[i];
         struct row *row = &w->replay[x->key];
         if (x->seen.version != row->version || x->seen.balance != row->balance) {
-            violation(w, "seq %" PRIu64 " saw version %" PRIu64 " of key %u, not %" PRIu64, seq,
-                      x->seen.version, x->key, row->version);
+            stress_violation(w, "seq %" PRIu64 " saw version %" PRIu64 " of key %u, not %" PRIu64,
+                             seq, x->seen.version, x->key, row->version);
         }
         before += x->write ? row->balance : 0;
         after += x->write ? x->next.balance : 0;
@@ -555,7 +476,7 @@ static void replay_record(struct world *w, const struct record *r, uint64_t seq)
         }
     }
     if (before != after) {
-        violation(w, "seq %" PRIu64 " turned %" PRIu64 " into %" PRIu64, seq, before, after);
+        stress_violation(w, "seq %" PRIu64 " turned %" PRIu64 " into %" PRIu64, seq, before, after);
     }
 }
 
@@ -602,122 +523,6 @@ static void committer(void *arg)
             return;
         }
         sched_yield();
-    }
-}
-
-/* ---- judgement ---------------------------------------------------------------------------------------------- */
-
-static int by_seq(const void *a, const void *b)
-{
-    const struct observation *x = *(const struct observation *const *)a;
-    const struct observation *y = *(const struct observation *const *)b;
-    return x->seq < y->seq ? -1 : x->seq > y->seq;
-}
-
-static void judge_snapshots(struct world *w, struct actor *readers, uint32_t count)
-{
-    static const struct observation *all[OBSERVED_MAX * THREADS];
-    size_t n = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        for (uint32_t j = 0; j < readers[i].observed_count; j++) {
-            all[n++] = &readers[i].observed[j];
-        }
-    }
-    qsort(all, n, sizeof all[0], by_seq);
-    static uint64_t versions[KEYS];
-    for (uint32_t key = 0; key < KEYS; key++) {
-        versions[key] = key < w->config->base_keys;
-    }
-    uint64_t seq = 0;
-    for (size_t i = 0; i < n; i++) {
-        for (; seq < all[i]->seq; seq++) {
-            const struct record *r = w->log[seq];
-            for (uint32_t j = 0; j < r->count && r->published; j++) {
-                if (r->accesses[j].write) {
-                    versions[r->accesses[j].key] = r->accesses[j].next.version;
-                }
-            }
-        }
-        if (memcmp(versions, all[i]->versions, sizeof versions) != 0) {
-            violation(w, "snapshot at %" PRIu64 " is not the state then", all[i]->seq);
-        }
-    }
-}
-
-struct recount {
-    struct world *world;
-    struct mvcc_counts counts;
-};
-
-static bool recount_visit(void *arg, struct mvcc_head *head)
-{
-    struct recount *c = arg;
-    struct world *w = c->world;
-    uint32_t key = index_of(head);
-    struct row row = row_of(mvcc_newest(head));
-    if (row.version != w->replay[key].version || row.balance != w->replay[key].balance) {
-        violation(w, "key %u ends at version %" PRIu64 ", not %" PRIu64, key, row.version,
-                  w->replay[key].version);
-    }
-    if (atomic_load(&head->holds) != 0 || mvcc_state_claimed(mvcc_state(head)) ||
-        mvcc_state_maintained(mvcc_state(head))) {
-        violation(w, "key %u ends held or claimed", key);
-    }
-    c->counts.heads++;
-    uint64_t chain = 0;
-    uint64_t above = UINT64_MAX;
-    for (const struct mvcc_version *v = mvcc_newest(head); v != NULL; v = atomic_load(&v->older)) {
-        if (v->begin_seq >= above) {
-            violation(w, "the chain of key %u is out of order", key);
-        }
-        above = v->begin_seq;
-        chain++;
-    }
-    c->counts.versions += chain;
-    c->counts.garbage += chain > 0 ? chain - 1 : 0;
-    return true;
-}
-
-static void judge_table(struct world *w)
-{
-    struct recount recount = {.world = w};
-    mvcc_visit(w->table, recount_visit, &recount);
-    struct mvcc_counts counts;
-    mvcc_counts(w->table, &counts);
-    if (counts.heads != recount.counts.heads || counts.versions != recount.counts.versions ||
-        counts.garbage != recount.counts.garbage) {
-        violation(w,
-                  "counted %" PRIu64 " %" PRIu64 " %" PRIu64 ", there are %" PRIu64 " %" PRIu64
-                  " %" PRIu64,
-                  counts.heads, counts.versions, counts.garbage, recount.counts.heads,
-                  recount.counts.versions, recount.counts.garbage);
-    }
-    w->result->loads = counts.loads;
-    w->result->evicted = counts.evicted;
-    w->result->trimmed = counts.trimmed;
-    if (mvcc_pins_open(w->mvcc) != 0) {
-        violation(w, "%u pins left open", mvcc_pins_open(w->mvcc));
-    }
-}
-
-/* Everything goes when the cache may hold nothing and all is materialised. */
-static void judge_eviction(struct world *w, struct actor *a)
-{
-    struct mvcc_counts counts;
-    mvcc_online(a->mt);
-    for (int round = 0; round < 3; round++) {
-        struct mvcc_collected collected = {0};
-        (void)mvcc_floor_advance(w->mvcc, a->mt, 0);
-        while (mvcc_collect(w->table, a->mt, w->log_len + 1, 0, 100, &collected)) {
-            mvcc_quiesce(a->mt);
-        }
-        mvcc_quiesce(a->mt);
-    }
-    mvcc_offline(a->mt);
-    mvcc_counts(w->table, &counts);
-    if (counts.heads != 0 || counts.versions != 0 || counts.bytes != 0 || counts.garbage != 0) {
-        violation(w, "%" PRIu64 " heads, %" PRIu64 " versions, %" PRIu64 " bytes are left",
-                  counts.heads, counts.versions, counts.bytes);
     }
 }
 
@@ -781,9 +586,9 @@ void stress_run(const struct stress_config *config, struct stress_result *result
     }
     fault_hook_set(NULL, NULL);
 
-    judge_snapshots(&world, readers, config->readers);
-    judge_table(&world);
-    judge_eviction(&world, &actors[0]);
+    stress_judge_snapshots(&world, readers, config->readers);
+    stress_judge_table(&world);
+    stress_judge_eviction(&world, &actors[0]);
     for (uint32_t i = 0; i < count; i++) {
         result->commits += actors[i].commits;
         result->voids += actors[i].voids;
@@ -796,8 +601,8 @@ void stress_run(const struct stress_config *config, struct stress_result *result
     }
     if (mvcc_applied(world.mvcc) != result->commits + result->voids ||
         world.log_len != result->commits + result->voids) {
-        violation(&world, "applied %" PRIu64 " of %" PRIu64, mvcc_applied(world.mvcc),
-                  result->commits + result->voids);
+        stress_violation(&world, "applied %" PRIu64 " of %" PRIu64, mvcc_applied(world.mvcc),
+                         result->commits + result->voids);
     }
     result->violations = atomic_load(&world.violations);
     for (uint64_t i = 0; i < world.log_len; i++) {
