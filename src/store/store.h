@@ -91,7 +91,7 @@ struct store_opened {
 struct store;
 /* store_open: lock the directory (own LOCK file with the pid), check FORMAT and genesis, open both databases, recover: run the materialiser
  * to the end of the log while the hash chain holds.
- * MODE MEMORY: keeps nothing; append counts, materialised stays 0, every get is NOT_FOUND; genesis is the caller's.
+ * MODE MEMORY: keeps nothing; append counts, materialised stays 0, every get is NOT_FOUND; genesis is the caller's. What OPENED says of objects is then zero.
  * Returns SVM_OK, SVM_E_LOCKED, SVM_E_FOREIGN_DATA, SVM_E_CORRUPT, SVM_E_IO, SVM_E_NO_MEMORY with REASON. */
 SVM_MUST_USE enum svm_err store_open(struct store **store_out, const struct store_config *config,
                                      const struct model_genesis *genesis,
@@ -165,7 +165,8 @@ struct store_counts {
 void store_counts(struct store *store, struct store_counts *counts_out);
 uint64_t store_disk_free(struct store *store); /* bytes; UINT64_MAX without a directory */
 /* store_checkpoint: DIR must not exist: pause trimming, flush and checkpoint state, then log, then write and fsync MANIFEST {seq, hashes, genesis}.
- * A data directory made of a checkpoint opens as any other. */
+ * A data directory made of a checkpoint opens as any other.
+ * Returns SVM_OK, SVM_E_METHOD_DISABLED (no data directory), SVM_E_INVALID_PARAMS (DIR), SVM_E_IO, SVM_E_NO_MEMORY, with REASON. */
 SVM_MUST_USE enum svm_err store_checkpoint(struct store *store, const char *dir, uint64_t *seq_out,
                                            char reason[120]);
 SVM_MUST_USE enum svm_err store_compact(struct store *store);

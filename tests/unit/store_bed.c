@@ -237,6 +237,7 @@ uint8_t *world_step(struct world *world, size_t *len_out)
     world->seq++;
     ck_assert_uint_lt(world->seq, WORLD_SEQS_MAX);
     world->node_ms += rng_below(&world->rng, 1000);
+    world->times_ms[world->seq] = world->node_ms;
     uint64_t dice = rng_below(&world->rng, 10);
     if (dice < 7)
         return step_tx(world, len_out);

@@ -44,6 +44,7 @@ struct world {
     struct world_cell cells[WORLD_CELLS];
     struct svm_digest digests[WORLD_SEQS_MAX]; /* by seq; zero = no receipt */
     uint16_t changes[WORLD_SEQS_MAX];
+    uint64_t times_ms[WORLD_SEQS_MAX]; /* by seq */
 };
 void world_init(struct world *world, uint64_t seed);
 void world_deinit(struct world *world);

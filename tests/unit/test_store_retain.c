@@ -62,6 +62,8 @@ START_TEST(receipts_go_by_age)
             } else {
                 ck_assert_int_eq(err, SVM_E_NOT_FOUND);
                 ck_assert_uint_eq(kept, 0); /* the old ones come first */
+                ck_assert_uint_le(bed.world->times_ms[seq] + 100 * 1000,
+                                  now_ms); /* and none too soon */
             }
         }
         ck_assert(kept > 0 && kept < before);

@@ -1,6 +1,9 @@
 /* What is committed can be read once it is materialised: objects, cells, index, receipts, positions. */
 #include "store_bed.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "store/rows.h"
 
 START_TEST(creation_holds_the_genesis)
@@ -258,6 +261,96 @@ START_TEST(an_error_is_final)
 }
 END_TEST
 
+/* ---- the roles at once ------------------------------------------------------------------------------------- */
+
+struct roles {
+    struct bed bed;
+    _Atomic bool done;
+};
+
+static void *role_materialiser(void *arg)
+{
+    struct roles *roles = arg;
+    uint64_t did = 1;
+    for (unsigned i = 0; did > 0 || !atomic_load(&roles->done); i++) {
+        if (store_materialise(roles->bed.store, 1500, &did) != SVM_OK)
+            break;
+        if (i % 8 == 7 && store_trim(roles->bed.store) != SVM_OK)
+            break;
+        if (i % 16 == 15 && store_sweep(roles->bed.store, WORLD_TIME_MS, 50) != SVM_OK)
+            break;
+    }
+    return NULL;
+}
+
+static bool visit_all(void *arg, const struct model_frame *frame)
+{
+    bool ordered = *(uint64_t *)arg < frame->seq;
+    *(uint64_t *)arg = frame->seq;
+    return ordered;
+}
+
+static void *alloc_any(void *arg, size_t size)
+{
+    (void)arg;
+    return malloc(size);
+}
+
+/* Versions that a reader sees never go back, and M covers what was read before it. */
+static void *role_reader(void *arg)
+{
+    struct roles *roles = arg;
+    struct store *store = roles->bed.store;
+    uint64_t newest = 0, bad = 0;
+    struct svm_id id = bed_genesis()->objects[0].id;
+    while (!atomic_load(&roles->done)) {
+        uint64_t seq, at = 0;
+        struct model_object *object;
+        if (store_object_get(store, &id, &seq, alloc_any, NULL, &object) != SVM_OK)
+            return "not found";
+        bad += object->version < newest;
+        newest = object->version;
+        free(object);
+        struct svm_id ids[WORLD_OBJECTS];
+        size_t count;
+        bad += store_objects(store, NULL, ids, WORLD_OBJECTS, &count) != SVM_OK || count < 3;
+        bad += store_log_visit(store, 1, visit_all, &at) != SVM_OK;
+        uint64_t synced = store_synced(store);
+        bad += synced > store_logged(store);
+    }
+    return bad == 0 ? NULL : "went back";
+}
+
+START_TEST(the_roles_work_at_once)
+{
+    static const enum store_mode modes[] = {STORE_WRITE, STORE_SYNC, STORE_INTERVAL};
+    uint64_t seed = bed_seed("the_roles_work_at_once");
+    for (unsigned mode = 0; mode < 3; mode++) {
+        struct roles roles = {.done = false};
+        pthread_t materialiser, reader;
+        void *complaint;
+        bed_init_ram(&roles.bed, seed, modes[mode]);
+        bed_open(&roles.bed);
+        ck_assert_int_eq(pthread_create(&materialiser, NULL, role_materialiser, &roles), 0);
+        ck_assert_int_eq(pthread_create(&reader, NULL, role_reader, &roles), 0);
+        for (unsigned i = 0; i < 800; i++) {
+            bed_commit(&roles.bed, 1 + i % 4);
+            if (i % 20 == 19)
+                ck_assert_int_eq(store_log_sync(roles.bed.store), SVM_OK);
+        }
+        atomic_store(&roles.done, true);
+        ck_assert_int_eq(pthread_join(reader, &complaint), 0);
+        ck_assert_msg(complaint == NULL, "%s", (const char *)complaint);
+        ck_assert_int_eq(pthread_join(materialiser, NULL), 0);
+        ck_assert_ptr_null(store_failure(roles.bed.store));
+        ck_assert_uint_eq(store_materialised(roles.bed.store), roles.bed.world->seq);
+        ck_assert_uint_eq(store_dirty_bytes(roles.bed.store), 0);
+        bed_check(&roles.bed, roles.bed.world->seq);
+        bed_deinit(&roles.bed);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("store_state");
@@ -271,6 +364,7 @@ int main(void)
     tcase_add_test(tcase, a_group_is_full_before_it_overflows);
     tcase_add_test(tcase, the_log_can_be_audited);
     tcase_add_test(tcase, an_error_is_final);
+    tcase_add_test(tcase, the_roles_work_at_once);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
