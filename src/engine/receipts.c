@@ -3,37 +3,57 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHARDS = 256, BUCKETS_MIN = 64 };
+enum { SHARDS = 256, SLOTS_MIN = 128 };
+
+/* Open addressing, linear probing; at most half of the slots in use. A slot is 0 (empty: a probe ends), 1 (removed: it goes on), or 16 bits of the
+ * hash above the 48 of an entry's address, so that a probe looks into an entry only when it is very likely the one. */
+#define SLOT_REMOVED UINT64_C(1)
+#define SLOT_ADDRESS UINT64_C(0xffffffffffff)
+
+__extension__ typedef unsigned __int128 wide;
 
 struct shard {
     _Alignas(64) pthread_mutex_t lock;
     /* Written under the lock; atomic because a prefetch computes an address from them without it. */
-    _Atomic(struct receipt_entry **) buckets;
-    _Atomic size_t bucket_count;
-    size_t entry_count;
+    _Atomic(uint64_t *) slots;
+    _Atomic size_t mask;
+    size_t live, used; /* entries; slots that are not empty */
 };
 
 struct receipt_table {
     struct shard shards[SHARDS];
-    struct receipt_entry *fifo_head, *fifo_tail; /* C only */
-    struct receipt_entry *walked; /* C only: last one given by receipts_next_durable */
+    uint64_t seed; /* nobody outside can tell which digests fall together */
+    struct receipt_entry *fifo_head, *fifo_tail; /* C only; in memory mode under complete_lock */
+    struct receipt_entry *walked; /* likewise: last one given by receipts_next_durable */
     _Atomic uint64_t bytes;
     _Atomic uint64_t evicted_expires;
     _Atomic uint32_t waiters;
     uint32_t waiters_max;
 };
 
-/* Digests are SHA-256 outputs: any eight bytes of them are a hash. */
-static size_t hash_of(const struct svm_digest *digest)
+/* Digests are SHA-256 outputs; the seed is against those who grind them. */
+static uint64_t hash_of(const struct receipt_table *table, const struct svm_digest *digest)
 {
-    uint64_t h;
-    memcpy(&h, digest->b + 8, sizeof h);
-    return (size_t)h;
+    uint64_t a, b;
+    memcpy(&a, digest->b, sizeof a);
+    memcpy(&b, digest->b + 8, sizeof b);
+    wide product = (wide)(a ^ table->seed) * (b | 1);
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-static struct shard *shard_of(struct receipt_table *table, const struct svm_digest *digest)
+static struct shard *shard_of(struct receipt_table *table, uint64_t hash)
 {
-    return &table->shards[digest->b[0] % SHARDS];
+    return &table->shards[hash >> 40 & (SHARDS - 1)];
+}
+
+static struct receipt_entry *slot_entry(uint64_t slot)
+{
+    return (struct receipt_entry *)(uintptr_t)(slot & SLOT_ADDRESS);
+}
+
+static uint64_t slot_of(const struct receipt_entry *entry, uint64_t hash)
+{
+    return (hash >> 48) << 48 | (uint64_t)(uintptr_t)entry;
 }
 
 struct receipt_table *receipts_create(uint32_t waiters_max)
@@ -43,11 +63,13 @@ struct receipt_table *receipts_create(uint32_t waiters_max)
         return NULL;
     memset(table, 0, sizeof *table);
     table->waiters_max = waiters_max;
+    rng_os(&table->seed, sizeof table->seed);
     for (size_t i = 0; i < SHARDS; i++) {
-        pthread_mutex_init(&table->shards[i].lock, NULL);
-        table->shards[i].bucket_count = BUCKETS_MIN;
-        table->shards[i].buckets = calloc(BUCKETS_MIN, sizeof *table->shards[i].buckets);
-        if (!table->shards[i].buckets) {
+        struct shard *shard = &table->shards[i];
+        pthread_mutex_init(&shard->lock, NULL);
+        shard->mask = SLOTS_MIN - 1;
+        shard->slots = calloc(SLOTS_MIN, sizeof(uint64_t));
+        if (!shard->slots) {
             receipts_destroy(table);
             return NULL;
         }
@@ -67,49 +89,63 @@ void receipts_destroy(struct receipt_table *table)
         return;
     for (size_t i = 0; i < SHARDS; i++) {
         struct shard *shard = &table->shards[i];
-        for (size_t b = 0; shard->buckets && b < shard->bucket_count; b++)
-            while (shard->buckets[b]) {
-                struct receipt_entry *entry = shard->buckets[b];
-                shard->buckets[b] = entry->next;
-                while (entry->waiters) {
-                    struct engine_waiter *waiter = entry->waiters;
-                    entry->waiters = waiter->next;
-                    free(waiter);
-                }
-                entry_free(entry);
+        for (size_t s = 0; shard->slots && s <= shard->mask; s++) {
+            if (shard->slots[s] <= SLOT_REMOVED)
+                continue;
+            struct receipt_entry *entry = slot_entry(shard->slots[s]);
+            while (entry->waiters) {
+                struct engine_waiter *waiter = entry->waiters;
+                entry->waiters = waiter->next;
+                free(waiter);
             }
-        free(shard->buckets);
+            entry_free(entry);
+        }
+        free(shard->slots);
         pthread_mutex_destroy(&shard->lock);
     }
     free(table);
 }
 
-static struct receipt_entry *lookup(const struct shard *shard, const struct svm_digest *digest)
+/* The slot of DIGEST, or NULL. */
+static uint64_t *lookup(struct shard *shard, uint64_t hash, const struct svm_digest *digest)
 {
-    struct receipt_entry *entry = shard->buckets[hash_of(digest) & (shard->bucket_count - 1)];
-    while (entry && memcmp(entry->digest.b, digest->b, sizeof digest->b) != 0)
-        entry = entry->next;
-    return entry;
+    uint64_t *slots = shard->slots;
+    size_t mask = shard->mask;
+    for (size_t at = (size_t)hash & mask; slots[at]; at = (at + 1) & mask)
+        if (slots[at] >> 48 == hash >> 48 && slots[at] != SLOT_REMOVED &&
+            memcmp(slot_entry(slots[at])->digest.b, digest->b, sizeof digest->b) == 0)
+            return &slots[at];
+    return NULL;
 }
 
-/* Doubles the buckets; without memory the chains only get longer. */
-static void grow(struct shard *shard)
+static void place(uint64_t *slots, size_t mask, uint64_t hash, struct receipt_entry *entry)
 {
-    size_t count = shard->bucket_count * 2;
-    struct receipt_entry **buckets = calloc(count, sizeof *buckets);
-    if (!buckets)
-        return;
-    for (size_t b = 0; b < shard->bucket_count; b++)
-        while (shard->buckets[b]) {
-            struct receipt_entry *entry = shard->buckets[b];
-            shard->buckets[b] = entry->next;
-            size_t to = hash_of(&entry->digest) & (count - 1);
-            entry->next = buckets[to];
-            buckets[to] = entry;
-        }
-    free(shard->buckets);
-    shard->buckets = buckets;
-    shard->bucket_count = count;
+    size_t at = (size_t)hash & mask;
+    while (slots[at])
+        at = (at + 1) & mask;
+    slots[at] = slot_of(entry, hash);
+}
+
+/* Room for one more: larger when the entries need it, else the same without the removed ones. Without memory the old ones serve while an empty
+ * one is left. */
+static bool reserve(struct receipt_table *table, struct shard *shard)
+{
+    size_t mask = shard->mask;
+    if (2 * (shard->used + 1) <= mask)
+        return true;
+    size_t fresh_mask = 4 * shard->live > mask ? 2 * mask + 1 : mask;
+    uint64_t *fresh = calloc(fresh_mask + 1, sizeof *fresh), *slots = shard->slots;
+    if (!fresh)
+        return shard->used + 2 < mask;
+    for (size_t s = 0; s <= mask; s++)
+        if (slots[s] > SLOT_REMOVED)
+            place(fresh, fresh_mask, hash_of(table, &slot_entry(slots[s])->digest),
+                  slot_entry(slots[s]));
+    shard->slots = fresh;
+    shard->mask = fresh_mask;
+    shard->used = shard->live;
+    free(slots);
+    return true;
 }
 
 enum receipts_enter_result receipts_enter(struct receipt_table *table, struct pool *pool,
@@ -121,38 +157,45 @@ enum receipts_enter_result receipts_enter(struct receipt_table *table, struct po
         return RECEIPTS_NO_MEMORY;
     *fresh = (struct receipt_entry){.digest = *digest, .expires_ms = expires_ms};
 
-    struct shard *shard = shard_of(table, digest);
+    uint64_t hash = hash_of(table, digest);
+    struct shard *shard = shard_of(table, hash);
     pthread_mutex_lock(&shard->lock);
-    struct receipt_entry *entry = lookup(shard, digest);
-    if (entry) {
+    uint64_t *slot = lookup(shard, hash, digest);
+    if (slot) {
         pool_give(fresh);
-        *entry_out = entry;
+        *entry_out = slot_entry(*slot);
         return RECEIPTS_FOUND;
     }
-    if (shard->entry_count >= shard->bucket_count)
-        grow(shard);
-    size_t b = hash_of(digest) & (shard->bucket_count - 1);
-    fresh->next = shard->buckets[b];
-    shard->buckets[b] = fresh;
-    shard->entry_count++;
+    bool room = reserve(table, shard);
+    if (room) {
+        place(shard->slots, shard->mask, hash, fresh);
+        shard->live++;
+        shard->used++;
+    }
     pthread_mutex_unlock(&shard->lock);
+    if (!room) {
+        pool_give(fresh);
+        return RECEIPTS_NO_MEMORY;
+    }
     *entry_out = fresh;
     return RECEIPTS_ENTERED;
 }
 
 struct receipt_entry *receipts_find(struct receipt_table *table, const struct svm_digest *digest)
 {
-    struct shard *shard = shard_of(table, digest);
+    uint64_t hash = hash_of(table, digest);
+    struct shard *shard = shard_of(table, hash);
     pthread_mutex_lock(&shard->lock);
-    struct receipt_entry *entry = lookup(shard, digest);
-    if (!entry)
-        pthread_mutex_unlock(&shard->lock);
-    return entry;
+    uint64_t *slot = lookup(shard, hash, digest);
+    if (slot)
+        return slot_entry(*slot);
+    pthread_mutex_unlock(&shard->lock);
+    return NULL;
 }
 
 void receipts_unlock(struct receipt_table *table, struct receipt_entry *entry)
 {
-    pthread_mutex_unlock(&shard_of(table, &entry->digest)->lock);
+    pthread_mutex_unlock(&shard_of(table, hash_of(table, &entry->digest))->lock);
 }
 
 void receipts_await(struct receipt_entry *entry)
@@ -163,11 +206,11 @@ void receipts_await(struct receipt_entry *entry)
 
 void receipts_prefetch(struct receipt_table *table, const struct svm_digest *digest)
 {
-    struct shard *shard = shard_of(table, digest);
-    struct receipt_entry **buckets = atomic_load_explicit(&shard->buckets, memory_order_relaxed);
-    size_t count = atomic_load_explicit(&shard->bucket_count, memory_order_relaxed);
-    __builtin_prefetch((const uint8_t *)buckets +
-                       (hash_of(digest) & (count - 1)) * sizeof *buckets);
+    uint64_t hash = hash_of(table, digest);
+    struct shard *shard = shard_of(table, hash);
+    const uint64_t *slots = atomic_load_explicit(&shard->slots, memory_order_relaxed);
+    size_t mask = atomic_load_explicit(&shard->mask, memory_order_relaxed);
+    __builtin_prefetch((const uint8_t *)slots + ((size_t)hash & mask) * sizeof *slots);
 }
 
 bool receipts_wait(struct receipt_table *table, struct receipt_entry *entry,
@@ -191,7 +234,7 @@ bool receipts_wait(struct receipt_table *table, struct receipt_entry *entry,
 struct engine_waiter *receipts_detach(struct receipt_table *table, struct receipt_entry *entry,
                                       enum svm_wait wait)
 {
-    struct shard *shard = shard_of(table, &entry->digest);
+    struct shard *shard = shard_of(table, hash_of(table, &entry->digest));
     struct engine_waiter *taken = NULL;
     pthread_mutex_lock(&shard->lock);
     for (struct engine_waiter **at = &entry->waiters; *at;) {
@@ -214,24 +257,27 @@ void receipts_waiter_free(struct receipt_table *table, struct engine_waiter *wai
     atomic_fetch_sub(&table->waiters, 1);
 }
 
-static void unlink_locked(struct shard *shard, struct receipt_entry *entry)
+static void unlink_locked(struct shard *shard, uint64_t hash, struct receipt_entry *entry)
 {
-    struct receipt_entry **at =
-        &shard->buckets[hash_of(&entry->digest) & (shard->bucket_count - 1)];
-    while (*at != entry) {
-        SVM_ASSERT(*at != NULL);
-        at = &(*at)->next;
+    uint64_t *slots = shard->slots, wanted = slot_of(entry, hash);
+    size_t mask = shard->mask, at = (size_t)hash & mask;
+    while (slots[at] != wanted) {
+        SVM_ASSERT(slots[at] != 0);
+        at = (at + 1) & mask;
     }
-    *at = entry->next;
-    shard->entry_count--;
+    bool last = slots[(at + 1) & mask] == 0; /* nobody probes over it: it may be empty again */
+    slots[at] = last ? 0 : SLOT_REMOVED;
+    shard->used -= last;
+    shard->live--;
 }
 
 struct engine_waiter *receipts_refuse(struct receipt_table *table, struct receipt_entry *entry)
 {
-    struct shard *shard = shard_of(table, &entry->digest);
+    uint64_t hash = hash_of(table, &entry->digest);
+    struct shard *shard = shard_of(table, hash);
     SVM_ASSERT(atomic_load(&entry->receipt) == NULL);
     pthread_mutex_lock(&shard->lock);
-    unlink_locked(shard, entry);
+    unlink_locked(shard, hash, entry);
     struct engine_waiter *waiters = entry->waiters;
     pthread_mutex_unlock(&shard->lock);
     pool_give(entry);
@@ -278,7 +324,8 @@ void receipts_evict(struct receipt_table *table, uint64_t bytes_max, uint64_t ma
     while (table->walked && table->fifo_head != table->walked &&
            atomic_load_explicit(&table->bytes, memory_order_relaxed) > bytes_max) {
         struct receipt_entry *entry = table->fifo_head;
-        struct shard *shard = shard_of(table, &entry->digest);
+        uint64_t hash = hash_of(table, &entry->digest);
+        struct shard *shard = shard_of(table, hash);
         if (!evictable(entry, materialised, memory_mode, now_ms))
             return;
         pthread_mutex_lock(&shard->lock);
@@ -288,7 +335,7 @@ void receipts_evict(struct receipt_table *table, uint64_t bytes_max, uint64_t ma
         }
         if (entry->expires_ms > atomic_load(&table->evicted_expires))
             atomic_store(&table->evicted_expires, entry->expires_ms);
-        unlink_locked(shard, entry);
+        unlink_locked(shard, hash, entry);
         table->fifo_head = entry->fifo_next;
         pthread_mutex_unlock(&shard->lock);
         atomic_fetch_sub_explicit(&table->bytes, entry_bytes(entry), memory_order_relaxed);

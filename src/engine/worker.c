@@ -389,6 +389,9 @@ static void run_new(struct engine_worker *worker, struct engine_job **jobs, size
     count = n;
     n = 0;
     for (size_t i = 0; i < count; i++)
+        for (uint16_t k = 0; k < jobs[i]->tx.input_count && k < ENGINE_JOB_INPUTS; k++)
+            mvcc_prefetch_head(engine->objects, jobs[i]->tx.inputs[k].id.b, sizeof(struct svm_id));
+    for (size_t i = 0; i < count; i++)
         if (enter(worker, jobs[i]))
             jobs[n++] = jobs[i];
     for (size_t i = 0; i < n; i++)
