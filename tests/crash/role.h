@@ -1,0 +1,24 @@
+/* crash/role.h - what a child of the crash driver does. Each runs in a process of its own. */
+#ifndef CRASH_ROLE_H
+#define CRASH_ROLE_H
+
+#include "crash/journal.h"
+
+struct role_args {
+    const char *datadir;
+    struct journal *journal;
+    enum svm_durability mode;
+    uint64_t seed;
+    bool ack_early; /* the seeded defect */
+};
+
+/* role_config: the settings that all roles share. */
+void role_config(struct svm_config *config, const struct role_args *args);
+/* work: open, set journal->ready, load without end. Returns only on failure (exit code). */
+int role_work(const struct role_args *args);
+/* recover: the store alone: open, materialise, trim, sweep, close, again and again. Returns only on failure. */
+int role_recover(const struct role_args *args);
+/* check: everything that was promised is there. 0 = yes; prints what is not. */
+int role_check(const struct role_args *args);
+
+#endif
