@@ -227,7 +227,7 @@ static enum attempt_result check_inputs(struct attempt *a, uint64_t node_ms,
 {
     const struct svm_tx *tx = &a->job->tx;
     for (uint16_t i = 0; i < tx->input_count; i++) {
-        refusal_init(refusal, SVM_OK);
+        refusal_clear(refusal);
         enum svm_err err = exec_check_input(tx, i, a->objects[i], refusal);
         if (err == SVM_OK)
             continue;

@@ -375,6 +375,13 @@ void job_unhold(struct engine_job *job);
 bool job_copy_tx(struct engine_job *job, const struct svm_tx *tx);
 /* refusal_init: an empty refusal of ERR. refusal_because: with a reason. */
 void refusal_init(struct svm_refusal *refusal, enum svm_err err);
+/* refusal_clear: as good as new for who fills it: nothing is said. The other fields mean nothing without their bit. */
+static inline void refusal_clear(struct svm_refusal *refusal)
+{
+    refusal->err = SVM_OK;
+    refusal->has = 0;
+    refusal->reason[0] = 0;
+}
 void refusal_because(struct svm_refusal *refusal, enum svm_err err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -193,8 +193,7 @@ static enum svm_err verify(struct svm_engine *engine, struct engine_job *job,
 static bool read_bytes(struct engine_worker *worker, struct engine_job *job)
 {
     struct svm_refusal refusal;
-    refusal.has = 0;
-    refusal.reason[0] = 0;
+    refusal_clear(&refusal);
     enum svm_err err = decode(worker, job, &refusal);
     if (err == SVM_OK)
         return true;
@@ -223,7 +222,7 @@ static bool enter(struct engine_worker *worker, struct engine_job *job)
     err = route_admit(engine, &job->tx, now_ms, &refusal);
     if (err == SVM_OK || err == SVM_E_EXPIRED) {
         struct svm_refusal unsigned_refusal;
-        refusal_init(&unsigned_refusal, SVM_OK);
+        refusal_clear(&unsigned_refusal);
         if (verify(engine, job, &unsigned_refusal) != SVM_OK) {
             job_refuse_now(engine, job, &unsigned_refusal);
             return false;
@@ -289,7 +288,7 @@ static enum attempt_result look(struct engine_job *job, struct svm_refusal *refu
     for (uint16_t i = 0; i < job->tx.input_count; i++) {
         const struct mvcc_version *version = mvcc_newest(job->heads[i]);
         const struct model_object *object = version ? (const void *)version->payload : NULL;
-        refusal_init(refusal, SVM_OK);
+        refusal_clear(refusal);
         enum svm_err err = exec_check_input(&job->tx, i, object, refusal);
         if (err == SVM_OK)
             continue;
@@ -331,7 +330,7 @@ static void settle(struct engine_worker *worker, struct engine_job *job, enum at
 static void dispatch(struct engine_worker *worker, struct engine_job *job)
 {
     struct svm_refusal refusal;
-    refusal_init(&refusal, SVM_OK);
+    refusal_clear(&refusal);
     if (job->state == JOB_NEW) {
         route_decide(&job->tx, &job->path);
         count_add(&worker->counters.routed[job->path], 1);

@@ -125,7 +125,7 @@ enum mvcc_counter {
 struct mvcc_table {
     struct mvcc *mvcc;
     enum mvcc_space space;
-    uint64_t hash_key[2];
+    uint64_t hash_key[5]; /* of the process: random */
     struct mvcc_head *
         aborted; /* loads that failed, still held by waiters; under aborted_mutex, linked by entry */
     pthread_mutex_t aborted_mutex;
