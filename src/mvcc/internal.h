@@ -161,7 +161,7 @@ static inline struct mvcc_head *mvcc_slot_head(uint64_t slot)
 enum {
     MVCC_CLASS_STEP = 16,
     MVCC_CLASSES = 40,         /* blocks up to 640 bytes are kept */
-    MVCC_CLASS_KEPT_MAX = 1024 /* per class and thread: at most 13 MiB, usual ones some 200 KiB */
+    MVCC_CLASS_KEPT_MAX = 8192 /* per class and thread; one or two classes are in use at a time: some MiB */
 };
 
 struct mvcc_thread {
