@@ -217,7 +217,7 @@ int main(int argc, char **argv)
 {
     struct options options = {
         .rig = {.objects = 1000000,
-                .window = 8192,
+                .window = 4096,
                 .inflight = 16384,
                 .seconds = 10,
                 .seed = (uint64_t)time(NULL)},
