@@ -6,7 +6,14 @@
 
 #include "traffic.h"
 
-enum { DEMO = 100, DEMO_THREADS = 8, DEMO_TIMES = 100, HELD_TIMES = 50, HELD_K = 40 };
+enum {
+    DEMO = 100,
+    DEMO_THREADS = 8,
+    DEMO_TIMES = 100,
+    HELD_TIMES = 50,
+    HELD_K = 40,
+    PATIENCE = 50000
+};
 
 /* ---- a hundred increments of one cell ------------------------------------------------------------------------------------ */
 
@@ -178,7 +185,7 @@ static uint64_t hold_once(struct bank *bank, struct held *held, uint64_t k)
         fill_pay(bank, &slips[i], 0);
         slip_send(bank, &wave, &slips[i]);
     }
-    while (fallbacks(bank) < before + k)
+    for (unsigned i = 0; fallbacks(bank) < before + k && i < PATIENCE; i++)
         pause_us(20);
     atomic_store(&held->released, true);
     wave_wait(&wave);
