@@ -28,12 +28,25 @@ static uint64_t successor(uint64_t top, uint32_t entry)
 
 void stack_push(struct stack *stack, uint32_t index)
 {
-    SVM_ASSERT(index < stack->capacity);
+    stack_push_all(stack, &index, 1);
+}
+
+void stack_push_all(struct stack *stack, const uint32_t *indices, uint32_t count)
+{
+    if (count == 0)
+        return;
+    for (uint32_t i = 0; i < count; i++) {
+        SVM_ASSERT(indices[i] < stack->capacity);
+        if (i > 0)
+            atomic_store_explicit(&stack->next[indices[i]], indices[i - 1] + 1,
+                                  memory_order_relaxed);
+    }
     uint64_t top = atomic_load_explicit(&stack->top, memory_order_relaxed);
     do
-        atomic_store_explicit(&stack->next[index], (uint32_t)(top & INDEX_MASK),
+        atomic_store_explicit(&stack->next[indices[0]], (uint32_t)(top & INDEX_MASK),
                               memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&stack->top, &top, successor(top, index + 1),
+    while (!atomic_compare_exchange_weak_explicit(&stack->top, &top,
+                                                  successor(top, indices[count - 1] + 1),
                                                   memory_order_release, memory_order_relaxed));
 }
 

@@ -20,6 +20,8 @@ bool stack_init(struct stack *stack, uint32_t capacity); /* empty; false = no me
 void stack_deinit(struct stack *stack);
 /* stack_push: INDEX < capacity, and not in the stack. */
 void stack_push(struct stack *stack, uint32_t index);
+/* stack_push_all: all of them with one atomic step; the last of INDICES comes out first. */
+void stack_push_all(struct stack *stack, const uint32_t *indices, uint32_t count);
 bool stack_try_pop(struct stack *stack, uint32_t *index_out); /* false = empty */
 
 #endif

@@ -95,14 +95,27 @@ static void walk_durable(struct svm_engine *engine)
                    atomic_load(&engine->node_ms));
 }
 
-/* Memory mode: a finished position gives back what it holds. */
-static void record_done(struct svm_engine *engine, struct engine_record *record)
+/* Memory mode: finished positions give back what they hold, jobs many at a time. */
+struct done {
+    struct engine_job *jobs[ENGINE_BATCH];
+    uint32_t count;
+};
+
+static void done_flush(struct svm_engine *engine, struct done *done)
+{
+    jobs_release(engine, done->jobs, done->count);
+    done->count = 0;
+}
+
+static void done_add(struct svm_engine *engine, struct done *done, struct engine_record *record)
 {
     if (record->kind == RECORD_JOB) {
         struct engine_job *job = (struct engine_job *)record;
         tell_hook(engine, job);
         receipts_finished(engine->receipts, job->entry);
-        job_release(engine, job);
+        done->jobs[done->count++] = job;
+        if (done->count == ENGINE_BATCH)
+            done_flush(engine, done);
     } else if (record->kind == RECORD_CELLS) {
         record_give(engine, record);
     }
@@ -112,7 +125,8 @@ static void record_done(struct svm_engine *engine, struct engine_record *record)
 static void complete_range(struct svm_engine *engine, uint64_t at, uint64_t to)
 {
     if (at == to)
-        return;                                /* somebody else was faster */
+        return; /* somebody else was faster */
+    struct done done = {.count = 0};
     atomic_thread_fence(memory_order_seq_cst); /* for receipts_awaited */
     for (uint64_t seq = at + 1; seq <= to; seq++) {
         struct engine_record *record =
@@ -121,10 +135,11 @@ static void complete_range(struct svm_engine *engine, uint64_t at, uint64_t to)
         if (record->kind == RECORD_JOB)
             answer_executed(engine, job);
         if (engine->memory)
-            record_done(engine, record);
+            done_add(engine, &done, record);
     }
     atomic_store(&engine->completed, to);
     if (engine->memory) {
+        done_flush(engine, &done);
         if (store_group_commit(engine->store, at + 1, to, 0) != SVM_OK)
             engine_fail(engine, SVM_E_IO, store_failure(engine->store));
         atomic_store_explicit(&engine->committed, to, memory_order_release);
@@ -168,12 +183,17 @@ static bool group_write(struct svm_engine *engine, struct group *group)
     return false;
 }
 
+static void refusal_failed(struct svm_refusal *refusal)
+{
+    refusal_because(refusal, SVM_E_STORAGE_READ_ONLY,
+                    "the disk failed before this was durable; ask again after the node's restart");
+}
+
 /* Nothing more is acknowledged: what became of JOB is not known until the node has recovered. */
 static void answer_failed(struct svm_engine *engine, struct engine_job *job)
 {
     struct svm_refusal refusal;
-    refusal_because(&refusal, SVM_E_STORAGE_READ_ONLY,
-                    "the disk failed before this was durable; ask again after the node's restart");
+    refusal_failed(&refusal);
     if (!job->answered)
         answer_refusal(engine, job->callback, job->arg, &job->digest, &refusal);
     job->answered = true;
@@ -283,6 +303,22 @@ static void walk_parked(struct svm_engine *engine)
     engine->parked = still;
 }
 
+/* Executed, perhaps logged, and never to be durable in this life: whoever waits for that is told. Later ones too, who find such a receipt. */
+static void walk_stranded(struct svm_engine *engine)
+{
+    if (atomic_load(&engine->fatal) == SVM_OK)
+        return;
+    struct svm_refusal refusal;
+    struct svm_digest digest;
+    struct engine_waiter *waiters;
+    size_t shard_at = 0;
+    refusal_failed(&refusal);
+    while (
+        receipts_waiters(engine->receipts) > 0 &&
+        (waiters = receipts_strand(engine->receipts, engine_durable(engine), &shard_at, &digest)))
+        answer_waiters(engine, waiters, &digest, NULL, &refusal);
+}
+
 /* INTERVAL: an fsync every durability_interval_ms while there is something to sync. */
 static void sync_by_interval(struct svm_engine *engine, bool now)
 {
@@ -321,6 +357,7 @@ bool committer_step(struct svm_engine *engine)
     if (!engine->memory)
         walk_durable(engine);
     walk_parked(engine);
+    walk_stranded(engine);
     return busy;
 }
 
@@ -350,4 +387,5 @@ void committer_main(void *arg)
     if (!engine->memory)
         walk_durable(engine);
     walk_parked(engine);
+    walk_stranded(engine);
 }

@@ -310,7 +310,8 @@ static void fill_effects(struct attempt *a, struct model_effects *effects, uint6
         a->writes[i] = (struct model_write){.id = result->writes[i].id,
                                             .prior = result->writes[i].prior,
                                             .object = result->writes[i].object};
-    uint64_t latency_us = (engine_now_ns(job->engine) - job->admitted_ns) / 1000;
+    job->executed_ns = engine_now_ns(job->engine);
+    uint64_t latency_us = (job->executed_ns - job->admitted_ns) / 1000;
     *effects = (struct model_effects){.digest = job->digest,
                                       .sender = job->tx.sender,
                                       .node_ms = node_ms,
@@ -446,7 +447,6 @@ static void hand_over(struct attempt *a, struct model_effects *effects, uint64_t
         SVM_ASSERT(job->record.frame_len <= job->record.frame_cap);
     }
     count_objects(&worker->counters, &worker->result);
-    job->executed_ns = engine_now_ns(engine);
     stats_executed(&worker->counters, job, a->receipt);
     count_add(&worker->counters.transfers, effects->transfers);
     if (job->state == JOB_ORDERED)
@@ -473,7 +473,7 @@ enum attempt_result execute_attempt(struct engine_worker *worker, struct engine_
     if (job->void_seq > atomic_load_explicit(&engine->committed, memory_order_acquire))
         return ATTEMPT_AGAIN;
     enum attempt_result result = claim_inputs(&a);
-    uint64_t node_ms = engine_node_ms(engine);
+    uint64_t node_ms = worker->now_ms;
     if (result == ATTEMPT_EXECUTED)
         result = check_inputs(&a, node_ms, refusal);
     if (result == ATTEMPT_EXECUTED && engine->hooks.claimed)

@@ -47,7 +47,8 @@ enum {
     ENGINE_JOB_INPUTS = 4,  /* inputs and operations kept inside a job */
     ENGINE_JOB_OPS = 4,
     ENGINE_FRAME_KEEP = 4096, /* a larger frame buffer is given back after use */
-    ENGINE_RETRY_MS = 5       /* advice when the node is at capacity */
+    ENGINE_RETRY_MS = 5,      /* advice when the node is at capacity */
+    ENGINE_EXPIRY_MS = 600000 /* the protocol's tx.expiry_max; an earlier life may have had it */
 };
 
 /* ---- counters ----------------------------------------------------------------------------------------------- */
@@ -117,6 +118,10 @@ void receipts_prefetch(struct receipt_table *table, const struct svm_digest *dig
 /* receipts_detach: take the waiters that are content with WAIT (and all below). */
 struct engine_waiter *receipts_detach(struct receipt_table *table, struct receipt_entry *entry,
                                       enum svm_wait wait);
+/* receipts_strand: C, when the disk has failed: take who waits for the durability of one executed transaction beyond DURABLE; its digest in
+ * DIGEST_OUT. SHARD_AT is the caller's place, 0 at first. NULL = there is no more. */
+struct engine_waiter *receipts_strand(struct receipt_table *table, uint64_t durable,
+                                      size_t *shard_at, struct svm_digest *digest_out);
 void receipts_waiter_free(struct receipt_table *table, struct engine_waiter *waiter);
 /* receipts_refuse: take the in-flight ENTRY out of the table and free it; returns all its waiters. */
 struct engine_waiter *receipts_refuse(struct receipt_table *table, struct receipt_entry *entry);
@@ -147,9 +152,9 @@ struct owner_node *owners_touch(struct owners *owners, const struct svm_address 
                                 const struct svm_id *id);
 /* owners_settle: the change has position SEQ (0 = it did not happen); OWNED: the owner holds it now. Allocates nothing. */
 void owners_settle(struct owner_node *node, uint64_t seq, bool owned);
-/* owners_list: ids of OWNER > AFTER, ascending, at most LIMIT. */
-size_t owners_list(struct owners *owners, const struct svm_address *owner,
-                   const struct svm_id *after, struct svm_id *ids_out, size_t limit);
+/* owners_list: ids of OWNER > AFTER, ascending, at most LIMIT. false = no memory. */
+bool owners_list(struct owners *owners, const struct svm_address *owner, const struct svm_id *after,
+                 struct svm_id *ids_out, size_t limit, size_t *count_out);
 /* owners_sweep: G: drop what `state` holds: settled at or below FLOOR and (MEMORY_MODE ? not owned : seq <= MATERIALISED). */
 void owners_sweep(struct owners *owners, uint64_t floor, uint64_t materialised, bool memory_mode);
 
@@ -255,7 +260,7 @@ struct engine_worker {
     struct job_list proposed;        /* consensus jobs of this batch, not yet in the order */
     uint32_t finished[ENGINE_BATCH]; /* order slots that are done, not yet out of the scheduler */
     size_t finished_count;
-    uint64_t now_ns;
+    uint64_t now_ns, now_ms; /* of this step */
     struct rng rng;
     struct engine_counters counters;
     struct exec_result result;
@@ -283,8 +288,10 @@ struct svm_engine {
     struct stack free_cells; /* indices of cell_records */
     struct engine_record *cell_records;
     _Atomic uint32_t next_worker;
-    _Atomic uint64_t inflight;
-    _Atomic bool draining, read_only, clock_fault;
+    /* In flight is what was admitted less what was released. Each has a line of its own: one is the submitters', the other the completers'. */
+    _Alignas(128) _Atomic uint64_t admitted;
+    _Alignas(128) _Atomic uint64_t released;
+    _Alignas(128) _Atomic bool draining, read_only, clock_fault;
     _Atomic int fatal;      /* enum svm_err */
     _Atomic uint64_t calls; /* svm_submit calls inside: drain waits for them */
 
@@ -368,8 +375,14 @@ uint64_t engine_now_ns(const struct svm_engine *engine);
 uint64_t engine_node_ms(struct svm_engine *engine);
 
 /* submit.c */
-void job_release(struct svm_engine *engine,
-                 struct engine_job *job); /* answered and written: give the credit back */
+/* job_release: answered and written: give the credit back. jobs_release: many at once, at most ENGINE_BATCH. */
+void job_release(struct svm_engine *engine, struct engine_job *job);
+void jobs_release(struct svm_engine *engine, struct engine_job *const *jobs, uint32_t count);
+static inline uint64_t engine_inflight(const struct svm_engine *engine)
+{
+    uint64_t released = atomic_load(&engine->released); /* first: it never passes admitted */
+    return atomic_load(&engine->admitted) - released;
+}
 void job_unhold(struct engine_job *job);
 /* job_copy_tx: TX's inputs and operations into the job (its byte strings stay where they are). false = no memory. */
 bool job_copy_tx(struct engine_job *job, const struct svm_tx *tx);

@@ -559,8 +559,8 @@ static void pause_ms(unsigned ms)
 void svm_engine_drain(struct svm_engine *engine)
 {
     atomic_store(&engine->draining, true);
-    while (atomic_load(&engine->calls) > 0 || atomic_load(&engine->inflight) > 0 ||
-           (atomic_load(&engine->fatal) == SVM_OK && receipts_waiters(engine->receipts) > 0))
+    while (atomic_load(&engine->calls) > 0 || engine_inflight(engine) > 0 ||
+           receipts_waiters(engine->receipts) > 0)
         pause_ms(1);
 }
 

@@ -5,7 +5,8 @@
 
 enum { SHARDS = 64, LEVELS = 16 };
 
-/* A skip list per shard (Pugh, CACM 1990), ordered by owner, then id. An owner lives in one shard. */
+/* A skip list per shard (Pugh, CACM 1990), ordered by owner, then id. An owner's ids are spread over all shards, so that one with many objects is
+ * no bottleneck; a listing, which is rare, takes from each and merges. */
 struct owner_node {
     struct svm_address owner;
     struct svm_id id;
@@ -30,9 +31,10 @@ struct owners {
     _Atomic uint64_t touched; /* since the last sweep */
 };
 
-static struct shard *shard_of(struct owners *owners, const struct svm_address *owner)
+static struct shard *shard_of(struct owners *owners, const struct svm_address *owner,
+                              const struct svm_id *id)
 {
-    return &owners->shards[owner->b[5] % SHARDS];
+    return &owners->shards[(owner->b[5] ^ id->b[7]) % SHARDS];
 }
 
 struct owners *owners_create(void)
@@ -98,7 +100,7 @@ static uint8_t random_level(struct shard *shard)
 struct owner_node *owners_touch(struct owners *owners, const struct svm_address *owner,
                                 const struct svm_id *id)
 {
-    struct shard *shard = shard_of(owners, owner);
+    struct shard *shard = shard_of(owners, owner, id);
     struct owner_node **path[LEVELS];
     pthread_mutex_lock(&shard->lock);
     struct owner_node *node = seek(shard, owner, id, path);
@@ -132,11 +134,10 @@ void owners_settle(struct owner_node *node, uint64_t seq, bool owned)
     atomic_store(&node->seq, seq);
 }
 
-size_t owners_list(struct owners *owners, const struct svm_address *owner,
-                   const struct svm_id *after, struct svm_id *ids_out, size_t limit)
+static size_t shard_list(struct shard *shard, const struct svm_address *owner,
+                         const struct svm_id *after, struct svm_id *ids_out, size_t limit)
 {
     static const struct svm_id zero;
-    struct shard *shard = shard_of(owners, owner);
     struct owner_node **path[LEVELS];
     size_t n = 0;
     pthread_mutex_lock(&shard->lock);
@@ -148,6 +149,28 @@ size_t owners_list(struct owners *owners, const struct svm_address *owner,
         ids_out[n++] = node->id;
     pthread_mutex_unlock(&shard->lock);
     return n;
+}
+
+static int by_id(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct svm_id));
+}
+
+/* The LIMIT lowest of all are among the LIMIT lowest of each shard. */
+bool owners_list(struct owners *owners, const struct svm_address *owner, const struct svm_id *after,
+                 struct svm_id *ids_out, size_t limit, size_t *count_out)
+{
+    struct svm_id *all = malloc(SHARDS * limit * sizeof *all);
+    size_t n = 0;
+    if (!all)
+        return false;
+    for (size_t i = 0; i < SHARDS; i++)
+        n += shard_list(&owners->shards[i], owner, after, all + n, limit);
+    qsort(all, n, sizeof *all, by_id);
+    *count_out = n < limit ? n : limit;
+    memcpy(ids_out, all, *count_out * sizeof *all);
+    free(all);
+    return true;
 }
 
 static bool settled(const struct owner_node *node, uint64_t floor, uint64_t materialised,

@@ -143,7 +143,8 @@ static enum svm_err candidates(struct svm_engine *engine, const struct svm_addre
     struct svm_id a[CANDIDATES], b[CANDIDATES];
     size_t na = 0, nb, i = 0, k = 0, n = 0;
     /* The overlay first: what leaves it meanwhile has reached `state` already. */
-    nb = owners_list(engine->owners, owner, after, b, CANDIDATES);
+    if (!owners_list(engine->owners, owner, after, b, CANDIDATES, &nb))
+        return SVM_E_NO_MEMORY;
     if (!engine->memory) {
         enum svm_err err = store_owned(engine->store, owner, after, a, CANDIDATES, &na);
         if (err != SVM_OK)

@@ -251,6 +251,45 @@ struct engine_waiter *receipts_detach(struct receipt_table *table, struct receip
     return taken;
 }
 
+static struct engine_waiter *take_durable_locked(struct receipt_entry *entry)
+{
+    struct engine_waiter *taken = NULL;
+    for (struct engine_waiter **at = &entry->waiters; *at;) {
+        struct engine_waiter *waiter = *at;
+        if (waiter->wait < SVM_WAIT_DURABLE) {
+            at = &waiter->next;
+            continue;
+        }
+        *at = waiter->next;
+        waiter->next = taken;
+        taken = waiter;
+    }
+    return taken;
+}
+
+struct engine_waiter *receipts_strand(struct receipt_table *table, uint64_t durable,
+                                      size_t *shard_at, struct svm_digest *digest_out)
+{
+    for (; *shard_at < SHARDS; ++*shard_at) {
+        struct shard *shard = &table->shards[*shard_at];
+        struct engine_waiter *taken = NULL;
+        pthread_mutex_lock(&shard->lock);
+        for (size_t s = 0; !taken && s <= shard->mask; s++) {
+            struct receipt_entry *entry =
+                shard->slots[s] > SLOT_REMOVED ? slot_entry(shard->slots[s]) : NULL;
+            const struct svm_receipt *receipt = entry ? atomic_load(&entry->receipt) : NULL;
+            if (!receipt || receipt->seq <= durable)
+                continue;
+            taken = take_durable_locked(entry);
+            *digest_out = entry->digest;
+        }
+        pthread_mutex_unlock(&shard->lock);
+        if (taken)
+            return taken;
+    }
+    return NULL;
+}
+
 void receipts_waiter_free(struct receipt_table *table, struct engine_waiter *waiter)
 {
     free(waiter);

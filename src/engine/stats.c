@@ -191,7 +191,7 @@ void svm_stats(struct svm_engine *engine, struct svm_stats *stats_out)
     pthread_mutex_lock(&engine->order_lock);
     stats_out->ordered_waiting = exec_scheduler_count(engine->scheduler);
     pthread_mutex_unlock(&engine->order_lock);
-    stats_out->inflight = atomic_load(&engine->inflight);
+    stats_out->inflight = engine_inflight(engine);
     stats_out->inflight_max = config_of(engine)->inflight_max;
     stats_out->waiters = receipts_waiters(engine->receipts);
     stats_out->workers = engine->worker_count;

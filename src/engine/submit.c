@@ -72,7 +72,7 @@ static struct engine_job *job_take(struct svm_engine *engine, struct svm_refusal
         return NULL;
     }
     struct engine_job *job = &engine->jobs[index];
-    atomic_fetch_add(&engine->inflight, 1);
+    atomic_fetch_add(&engine->admitted, 1);
     job->state = JOB_NEW;
     job->entry = NULL;
     job->heads = job->own_heads;
@@ -94,7 +94,8 @@ void job_unhold(struct engine_job *job)
     job->held_count = 0;
 }
 
-void job_release(struct svm_engine *engine, struct engine_job *job)
+/* Gives back what JOB holds beside its credit. */
+static void job_clean(struct engine_job *job)
 {
     SVM_ASSERT(job->held_count == 0);
     if (job->bytes != job->own_bytes)
@@ -116,8 +117,23 @@ void job_release(struct svm_engine *engine, struct engine_job *job)
     }
     free(job->refusal);
     job->refusal = NULL;
-    stack_push(&engine->free_jobs, job->index);
-    atomic_fetch_sub(&engine->inflight, 1);
+}
+
+void jobs_release(struct svm_engine *engine, struct engine_job *const *jobs, uint32_t count)
+{
+    uint32_t indices[ENGINE_BATCH];
+    SVM_ASSERT(count <= ENGINE_BATCH);
+    for (uint32_t i = 0; i < count; i++) {
+        job_clean(jobs[i]);
+        indices[i] = jobs[i]->index;
+    }
+    stack_push_all(&engine->free_jobs, indices, count);
+    atomic_fetch_add(&engine->released, count);
+}
+
+void job_release(struct svm_engine *engine, struct engine_job *job)
+{
+    jobs_release(engine, &job, 1);
 }
 
 /* Where in SignedTransaction bytes the first input stands: variant 1, chain 8, sender 32, nonce 8, expires 8, gas 8, privacy 1,
@@ -248,6 +264,10 @@ bool job_copy_tx(struct engine_job *job, const struct svm_tx *tx)
         memcpy(inputs, tx->inputs, tx->input_count * sizeof *inputs);
     if (tx->op_count)
         memcpy(ops, tx->ops, tx->op_count * sizeof *ops);
+    /* What may be written follows from the kind, whatever a hand-made transaction says. */
+    for (uint16_t i = 0; i < tx->input_count; i++)
+        inputs[i].writable = inputs[i].kind == SVM_KIND_OWNED ||
+                             (inputs[i].kind == SVM_KIND_SHARED && inputs[i].writable);
     job->tx = *tx;
     job->tx.inputs = inputs;
     job->tx.ops = ops;

@@ -74,12 +74,15 @@ static struct svm_receipt *receipt_on_disk(struct svm_engine *engine, const stru
 }
 
 /* May the disk know a digest that memory does not? Exact inputs guard themselves: theirs is looked up when they are refused. */
-static bool may_be_on_disk(struct svm_engine *engine, const struct engine_job *job, uint64_t now_ms)
+static bool may_be_on_disk(struct svm_engine *engine, const struct engine_job *job)
 {
     if (engine->memory || job->has_exact)
         return false;
-    if (engine->receipts_before_start &&
-        now_ms < engine->opened_ms + config_of(engine)->tx_expiry_max_ms)
+    /* An earlier life may have allowed more than this one does now. */
+    uint64_t ahead_ms = config_of(engine)->tx_expiry_max_ms;
+    if (ahead_ms < ENGINE_EXPIRY_MS)
+        ahead_ms = ENGINE_EXPIRY_MS;
+    if (engine->receipts_before_start && job->tx.expires_ms <= engine->opened_ms + ahead_ms)
         return true;
     return job->tx.expires_ms <= receipts_evicted_expires(engine->receipts);
 }
@@ -203,6 +206,19 @@ static bool read_bytes(struct engine_worker *worker, struct engine_job *job)
     return false;
 }
 
+/* JOB has just been entered, so memory knew nothing of it. To be asked now and not before: a receipt that is evicted while one looks is
+ * missed by neither, for the mark of evictions goes up first. */
+static bool ended_on_disk(struct engine_worker *worker, struct engine_job *job)
+{
+    if (!may_be_on_disk(worker->engine, job))
+        return false;
+    struct svm_receipt *receipt = receipt_on_disk(worker->engine, job);
+    if (!receipt)
+        return false;
+    answer_from_disk(worker, job, receipt);
+    return true;
+}
+
 /* Brings JOB to the point where it is known to be signed, in time, and the only one of its digest. false = it has ended. */
 static bool enter(struct engine_worker *worker, struct engine_job *job)
 {
@@ -218,7 +234,7 @@ static bool enter(struct engine_worker *worker, struct engine_job *job)
         }
         receipts_unlock(engine->receipts, entry);
     }
-    uint64_t now_ms = engine_node_ms(engine);
+    uint64_t now_ms = worker->now_ms;
     err = route_admit(engine, &job->tx, now_ms, &refusal);
     if (err == SVM_OK || err == SVM_E_EXPIRED) {
         struct svm_refusal unsigned_refusal;
@@ -232,18 +248,11 @@ static bool enter(struct engine_worker *worker, struct engine_job *job)
         job_refuse(worker, job, &refusal);
         return false;
     }
-    if (may_be_on_disk(engine, job, now_ms)) {
-        struct svm_receipt *receipt = receipt_on_disk(engine, job);
-        if (receipt) {
-            answer_from_disk(worker, job, receipt);
-            return false;
-        }
-    }
     switch (receipts_enter(engine->receipts, worker->pool, &job->digest,
                            job->has_exact ? 0 : job->tx.expires_ms, &entry)) {
     case RECEIPTS_ENTERED:
         job->entry = entry;
-        return true;
+        return !ended_on_disk(worker, job);
     case RECEIPTS_FOUND:
         join(worker, job, entry);
         return false;
@@ -467,6 +476,7 @@ bool worker_step(struct engine_worker *worker)
         engine->hooks.worker_step(engine->hooks.arg, worker->index);
     atomic_fetch_add_explicit(&worker->ticks, 1, memory_order_relaxed);
     worker->now_ns = engine_now_ns(engine);
+    worker->now_ms = engine_node_ms(engine);
 
     bool busy = worker->local.head != NULL;
     size_t n = take(worker, jobs);
