@@ -51,7 +51,7 @@ static struct world_plan make_plan(const struct options *options, unsigned index
                               .disk = (enum world_disk)(index % WORLD_DISKS),
                               .gc = (enum world_gc)((index / 2 + index / 12) % WORLD_GCS),
                               .bug = options->bug};
-    plan.sign = rng_below(&rng, 4) == 0;
+    plan.sign = index % 5 == 1;
     plan.reopen = rng_below(&rng, 3) == 0;
     plan.ordered = index % 8 == 5 || (options->bug == ENGINE_BUG_DROP_EDGE && index % 2);
     if (plan.ordered) {

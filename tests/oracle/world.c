@@ -140,7 +140,11 @@ static void *keeper_main(void *arg)
 {
     struct world *world = arg;
     while (!atomic_load(&world->keeper_stop)) {
-        materialiser_step(world->engine);
+        uint64_t did;
+        pthread_mutex_lock(&world->engine->state_lock);
+        enum svm_err err = store_materialise(world->engine->store, 1 << 20, &did);
+        pthread_mutex_unlock(&world->engine->state_lock);
+        SVM_ASSERT(err == SVM_OK);
         svm_gc_run(world->engine);
         sleep_us(200);
     }
