@@ -8,8 +8,8 @@
 #include "base/assert.h"
 #include "gateway/state.h"
 
-/* A text of one error object may exceed response_bytes_max a little: it must always fit. */
-enum { ERROR_BYTES_MAX = 4096 };
+/* A parsed value costs some hundred bytes: a body may hold one per so many bytes of the limit of bodies, and a few. */
+enum { BODY_BYTES_PER_VALUE = 16, VALUES_MIN = 1024 };
 
 void rpc_error_response(struct text *text, const struct rpc_error *error)
 {
@@ -49,19 +49,24 @@ static void put_real(struct text *text, double value)
     }
 }
 
+static void put_id(struct text *text, const json_t *id)
+{
+    if (json_is_string(id)) {
+        text_put_string(text, json_string_value(id), json_string_length(id));
+    } else if (json_is_integer(id)) {
+        text_put_i64(text, json_integer_value(id));
+    } else if (json_is_real(id)) {
+        put_real(text, json_real_value(id));
+    } else {
+        text_puts(text, "null");
+    }
+}
+
 void call_set_id(struct rpc_call *call, const json_t *id)
 {
     struct text text;
     text_init(&text, 6 * call->gateway->config.body_bytes_max + 64);
-    if (json_is_string(id)) {
-        text_put_string(&text, json_string_value(id), json_string_length(id));
-    } else if (json_is_integer(id)) {
-        text_put_i64(&text, json_integer_value(id));
-    } else if (json_is_real(id)) {
-        put_real(&text, json_real_value(id));
-    } else {
-        text_puts(&text, "null");
-    }
+    put_id(&text, id);
     call->id = text.overflow ? NULL : arena_string(&call->arena, text.ptr, text.len);
     if (call->id == NULL) {
         call->id = "null"; /* no memory: the answer cannot be told apart, but it is one */
@@ -130,11 +135,13 @@ static void run_item(struct rpc_call *call, const json_t *item)
 
 /* ---- bodies ----------------------------------------------------------------------------------------------- */
 
-/* Nesting of BODY, counted without parsing: brackets outside strings. Deep ones never reach the parser's stack. */
-static bool depth_is_fine(const char *body, size_t len)
+/* Nesting and number of values of BODY, counted without parsing: brackets and commas outside strings. What is deep never
+ * reaches the parser's stack, and what is small on the wire and large as values never its memory. */
+static bool shape_is_fine(size_t *values_out, const char *body, size_t len)
 {
     size_t depth = 0;
     bool in_string = false;
+    *values_out = 1;
     for (size_t i = 0; i < len; i++) {
         const char c = body[i];
         if (in_string) {
@@ -145,7 +152,10 @@ static bool depth_is_fine(const char *body, size_t len)
             }
         } else if (c == '"') {
             in_string = true;
+        } else if (c == ',') {
+            ++*values_out;
         } else if (c == '[' || c == '{') {
+            ++*values_out;
             if (++depth > RPC_JSON_DEPTH_MAX) {
                 return false;
             }
@@ -193,31 +203,53 @@ static struct rpc_exchange *refuse_parse(struct gateway *gateway, const json_err
                                       {.key = "reason", .text = error->text}}});
 }
 
-/* Every call of a batch that is too long is told so, so that no client waits for a missing id. */
-static void refuse_batch(struct rpc_exchange *exchange, const json_t *batch)
+/* Every call of a batch that is too long is told so, so that no client waits for a missing id: as one text, not as calls,
+ * and only while it fits into a response. */
+static struct rpc_exchange *refuse_batch(struct gateway *gateway, const json_t *batch)
 {
-    for (size_t i = 0; i < exchange->count; i++) {
-        struct rpc_call *call = &exchange->calls[i];
+    const size_t count = json_array_size(batch);
+    const struct rpc_error error = {
+        .err = SVM_E_LIMIT_EXCEEDED,
+        .message = "the batch has more calls than the limit; send it in parts",
+        .notes = {{.key = "scope", .text = "batch"},
+                  {.key = "limit", .number = gateway->config.batch_items_max},
+                  {.key = "got", .number = count}}};
+    struct rpc_exchange *exchange = exchange_create(gateway, 1);
+    if (exchange == NULL) {
+        return NULL;
+    }
+    struct text *out = &exchange->calls[0].out;
+    uint64_t told = 0;
+    for (size_t i = 0; i < count && !out->overflow; i++) {
         const json_t *item = json_array_get(batch, i);
         const json_t *id = json_object_get(item, "id");
         if (id == NULL && request_flaw(item) == NULL) {
             continue;
         }
-        call_set_id(call, id);
-        call_refuse(call, &(struct rpc_error){
-                              .err = SVM_E_LIMIT_EXCEEDED,
-                              .message = "the batch has more calls than the limit",
-                              .notes = {{.key = "scope", .text = "batch"},
-                                        {.key = "limit",
-                                         .number = exchange->gateway->config.batch_items_max},
-                                        {.key = "got", .number = exchange->count}}});
+        text_puts(out, told++ == 0 ? "[" : ",");
+        text_puts(out, "{\"jsonrpc\":\"2.0\",\"id\":");
+        put_id(out, id_is_valid(id) ? id : NULL);
+        text_puts(out, ",\"error\":");
+        rpc_error_write(out, &error);
+        text_put_char(out, '}');
     }
+    text_puts(out, told > 0 ? "]" : "");
+    if (out->overflow) {
+        call_set_id(&exchange->calls[0], NULL);
+        call_refuse(&exchange->calls[0], &error);
+        return exchange;
+    }
+    gateway->counters.requests[RPC_METHODS_MAX][error.err] += told;
+    return exchange;
 }
 
 static struct rpc_exchange *begin_batch(struct gateway *gateway, const json_t *batch,
                                         struct rpc_exchange like)
 {
     const size_t count = json_array_size(batch);
+    if (count > gateway->config.batch_items_max) {
+        return refuse_batch(gateway, batch);
+    }
     struct rpc_exchange *exchange = exchange_create(gateway, count);
     if (exchange == NULL) {
         return NULL;
@@ -226,10 +258,6 @@ static struct rpc_exchange *begin_batch(struct gateway *gateway, const json_t *b
     exchange->arg = like.arg;
     exchange->over_unix = like.over_unix;
     exchange->is_batch = true;
-    if (count > gateway->config.batch_items_max) {
-        refuse_batch(exchange, batch);
-        return exchange;
-    }
     for (size_t i = 0; i < count; i++) {
         run_item(&exchange->calls[i], json_array_get(batch, i));
     }
@@ -254,7 +282,21 @@ static struct rpc_exchange *begin_body(struct gateway *gateway, const char *body
                                        struct rpc_exchange like)
 {
     json_error_t error = {.line = 1, .column = 1, .text = "nested more than 32 deep"};
-    if (!depth_is_fine(body, len)) {
+    const size_t values_max = gateway->config.body_bytes_max / BODY_BYTES_PER_VALUE + VALUES_MIN;
+    size_t values;
+    if (!shape_is_fine(&values, body, len)) {
+        return refuse_parse(gateway, &error);
+    }
+    if (values > values_max) {
+        return exchange_refused(
+            gateway, &(struct rpc_error){.err = SVM_E_LIMIT_EXCEEDED,
+                                         .message = "the body has more JSON values than the limit",
+                                         .notes = {{.key = "scope", .text = "values"},
+                                                   {.key = "limit", .number = values_max},
+                                                   {.key = "got", .number = values}}});
+    }
+    if (len == 0) {
+        memcpy(error.text, "the body is empty", sizeof "the body is empty");
         return refuse_parse(gateway, &error);
     }
     json_t *root = json_loadb(body, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
@@ -311,7 +353,8 @@ void exchange_take(struct rpc_exchange *exchange, struct text *text)
         text_init(&exchange->calls[0].out, limit);
         return;
     }
-    text_init(text, limit + exchange->count * ERROR_BYTES_MAX);
+    text_init(text, limit + exchange->count * RPC_ERROR_BYTES_MAX +
+                        exchange->gateway->config.body_bytes_max); /* ids */
     for (size_t i = 0; i < exchange->count; i++) {
         struct rpc_call *call = &exchange->calls[i];
         if (call->id == NULL) {

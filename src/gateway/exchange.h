@@ -9,6 +9,8 @@
 #ifndef GATEWAY_EXCHANGE_H
 #define GATEWAY_EXCHANGE_H
 
+#include <stdatomic.h>
+
 #include <uv.h>
 
 #include "gateway/rpc.h"
@@ -36,7 +38,8 @@ struct rpc_exchange {
     rpc_exchange_done_fn *done; /* NULL = nobody listens any more */
     void *arg;
     bool is_batch, over_unix;
-    size_t waiting; /* calls that are not answered, and one while beginning */
+    _Atomic size_t answered; /* bytes of results so far, from any thread */
+    size_t waiting;          /* calls that are not answered, and one while beginning */
     size_t count;
     struct rpc_call calls[];
 };

@@ -1,7 +1,7 @@
 #include "gateway/http.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -35,10 +35,11 @@ struct framing {
     uint64_t length;
 };
 
-static bool has_control(const char *value)
+/* A NUL is one: what stands behind it would be there for one reader only. */
+static bool has_control(const char *value, size_t len)
 {
-    for (; *value != '\0'; value++) {
-        if (((unsigned char)*value < ' ' && *value != '\t') || *value == 0x7f) {
+    for (size_t i = 0; i < len; i++) {
+        if (((unsigned char)value[i] < ' ' && value[i] != '\t') || value[i] == 0x7f) {
             return true;
         }
     }
@@ -46,11 +47,12 @@ static bool has_control(const char *value)
 }
 
 static enum MHD_Result note_header(void *closure, enum MHD_ValueKind kind, const char *key,
-                                   const char *value)
+                                   size_t key_len, const char *value, size_t value_len)
 {
     struct framing *framing = closure;
     (void)kind;
-    framing->odd_value |= strpbrk(key, " \t") != NULL || (value != NULL && has_control(value));
+    framing->odd_value |= strpbrk(key, " \t") != NULL || has_control(key, key_len) ||
+                          (value != NULL && has_control(value, value_len));
     if (strcasecmp(key, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) {
         char *end = NULL;
         framing->lengths++;
@@ -70,7 +72,7 @@ static enum MHD_Result note_header(void *closure, enum MHD_ValueKind kind, const
 static const char *framing_flaw(const struct framing *framing, const char *version)
 {
     if (framing->odd_value) {
-        return "a header has a space in its name or a control character in its value";
+        return "a header has a space in its name or a control character";
     }
     if (framing->lengths > 1) {
         return "more than one Content-Length";
@@ -84,7 +86,7 @@ static const char *framing_flaw(const struct framing *framing, const char *versi
     if (framing->encodings > 0 && framing->lengths > 0) {
         return "Content-Length and Transfer-Encoding together";
     }
-    if (framing->hosts > 1 || (framing->hosts == 0 && strcmp(version, MHD_HTTP_VERSION_1_1) == 0)) {
+    if (framing->hosts > 1 || (framing->hosts == 0 && strcmp(version, MHD_HTTP_VERSION_1_0) != 0)) {
         return "exactly one Host is needed";
     }
     return NULL;
@@ -167,7 +169,10 @@ void http_reply(struct http_request *request, unsigned status, const char *type,
 {
     if (reply->overflow) {
         text_deinit(reply);
+        text_init(reply, RPC_ERROR_BYTES_MAX);
+        rpc_error_response(reply, &(struct rpc_error){.err = SVM_E_NO_MEMORY});
         status = MHD_HTTP_INTERNAL_SERVER_ERROR;
+        type = TYPE_JSON;
     }
     request->status = status;
     request->reply_type = type;
@@ -263,15 +268,17 @@ static bool refuse(struct http_request *request, unsigned status, struct rpc_err
 static bool check_host(struct http_request *request)
 {
     const char *host = header(request, MHD_HTTP_HEADER_HOST);
+    char shown[128];
     if (request->listener->is_unix || host_is_allowed(&request->listener->gateway->config, host)) {
         return true;
     }
+    snprintf(shown, sizeof shown, "%s", host);
     return refuse(
         request, MHD_HTTP_FORBIDDEN,
         (struct rpc_error){
             .err = SVM_E_FORBIDDEN,
             .message = "this Host is not allowed; name it in rpc.hosts (--rpc.hosts)",
-            .notes = {{.key = "host", .text = host}, {.key = "needed", .text = "rpc.hosts"}}});
+            .notes = {{.key = "host", .text = shown}, {.key = "needed", .text = "rpc.hosts"}}});
 }
 
 static bool check_route(struct http_request *request, const char *url, const char *method)
@@ -377,7 +384,7 @@ static enum MHD_Result begin(struct listener *listener, struct MHD_Connection *c
         return MHD_NO;
     }
     *context = request;
-    (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, note_header, &framing);
+    (void)MHD_get_connection_values_n(connection, MHD_HEADER_KIND, note_header, &framing);
     const char *flaw = framing_flaw(&framing, version);
     const bool taken = flaw != NULL ? refuse(request, MHD_HTTP_BAD_REQUEST, invalid(flaw))
                                     : check_host(request) && check_route(request, url, method) &&

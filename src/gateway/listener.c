@@ -168,6 +168,14 @@ static void log_http(void *arg, const char *format, va_list args)
     log_event(LOG_LEVEL_DEBUG, "gateway.http", log_str("text", text));
 }
 
+/* A URL is compared as it came: %00 ends no path here, and what a proxy refuses by name has no second spelling. */
+static size_t keep_escapes(void *arg, struct MHD_Connection *connection, char *text)
+{
+    (void)arg;
+    (void)connection;
+    return strlen(text);
+}
+
 static enum svm_err start(struct listener *listener, char *reason, size_t reason_size)
 {
     const struct gateway_config *config = &listener->gateway->config;
@@ -178,7 +186,8 @@ static enum svm_err start(struct listener *listener, char *reason, size_t reason
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)config->connections_max,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)((config->idle_timeout_ms + 999) / 1000),
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)config->header_bytes_max,
-        MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
+        MHD_OPTION_END);
     if (listener->daemon == NULL) {
         errno = ENOMEM;
         (void)fail(listener, reason, reason_size, "HTTP",

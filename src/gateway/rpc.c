@@ -53,6 +53,7 @@ static void put_error(struct rpc_call *call, const struct rpc_error *error)
         return;
     }
     text_truncate(&call->out, 0);
+    call->out.limit = RPC_ERROR_BYTES_MAX + strlen(call->id); /* an error always fits */
     put_head(call, "error");
     rpc_error_write(&call->out, error);
     text_put_char(&call->out, '}');
@@ -61,11 +62,16 @@ static void put_error(struct rpc_call *call, const struct rpc_error *error)
 /* The result has been written: close the object, or say that it was too large. */
 static const struct rpc_answer *seal(struct rpc_call *call)
 {
+    const size_t limit = call->gateway->config.response_bytes_max;
     text_put_char(&call->out, '}');
-    if (call->out.overflow) {
-        put_error(call,
-                  &(struct rpc_error){.err = SVM_E_RESPONSE_TOO_LARGE,
-                                      .notes = {{.key = "limit", .number = call->out.limit}}});
+    /* a batch is one response: what its other calls have answered counts */
+    const size_t before =
+        atomic_fetch_add_explicit(&call->exchange->answered, call->out.len, memory_order_relaxed);
+    if (call->out.overflow || before > limit - call->out.len) {
+        atomic_fetch_sub_explicit(&call->exchange->answered, call->out.len, memory_order_relaxed);
+        text_deinit(&call->out);
+        put_error(call, &(struct rpc_error){.err = SVM_E_RESPONSE_TOO_LARGE,
+                                            .notes = {{.key = "limit", .number = limit}}});
     }
     return &answer_now;
 }

@@ -11,7 +11,7 @@
 #include <svm/error.h>
 #include <svm/types.h>
 
-enum { RPC_NOTES_MAX = 6 };
+enum { RPC_NOTES_MAX = 6, RPC_ERROR_BYTES_MAX = 4096 };
 
 /* A member of `data`. Exactly one of text, list and number is used: text if not NULL. */
 struct rpc_note {

@@ -380,3 +380,54 @@ def test_client_that_leaves():
                 node.address, request('GET', '/metrics', '')).body.decode():
             assert time.monotonic() < end, 'calls are left in flight'
             time.sleep(0.1)
+
+
+# ---- small requests, large answers ------------------------------------------------------------------------------------
+
+def peak_mib(node):
+    with open(f'/proc/{node.process.pid}/status', encoding='utf-8') as f:
+        return next(int(line.split()[1]) for line in f if line.startswith('VmHWM')) // 1024
+
+
+def test_amplification():
+    """Few bytes that would be many values, many calls or many answers."""
+    call = '{"jsonrpc":"2.0","id":1,"method":"object_get","params":'
+    with dev() as node:
+        before = peak_mib(node)
+        for body in ('[' + ','.join(['1'] * 2500000) + ']', call + '[' + '{},' * 1600000 + '{}]}', '{"":' * 20 + '[[],' * 9000000):
+            got = exchange(node.address, request(body=body[:5 << 20]), timeout=60)
+            assert got.status == 200 and len(got.body) < 1000, (got.status, len(got.body))
+        got = exchange(node.address, request(body='[' + ','.join(['1'] * 300000) + ']'), timeout=60)
+        assert got.json['error']['data']['scope'] == 'batch' and got.json['id'] is None, got.body[:300]
+        got = exchange(node.address, request(body=json.dumps([json.loads(call + '["x"]}')] * 1001)), timeout=60)
+        assert len(got.json) == 1001 and all(r['id'] == 1 for r in got.json)
+        discover = [{'jsonrpc': '2.0', 'id': i, 'method': 'rpc.discover'} for i in range(1000)]
+        got = exchange(node.address, request(body=json.dumps(discover)), timeout=60)
+        assert [r['id'] for r in got.json] == list(range(1000)) and len(got.body) < 18 << 20
+        assert {r['error']['data']['name'] for r in got.json if 'error' in r} == {'RESPONSE_TOO_LARGE'}
+        assert peak_mib(node) - before < 300, (before, peak_mib(node))
+        return {'LIMIT_EXCEEDED', 'RESPONSE_TOO_LARGE'}
+
+
+def test_odd_headers():
+    with dev() as node:
+        exchange(node.address, request(host='a' * 20000)).error(403, 'FORBIDDEN')
+        for path in ('/livez%00x', '/%6civez'):
+            exchange(node.address, request('GET', path, '')).error(404, 'NOT_FOUND')
+
+
+def test_empty_body():
+    with dev() as node:
+        data = exchange(node.address, request(body='')).json['error']['data']
+        assert data['name'] == 'PARSE_ERROR' and data['line'] == 1 and data['reason'] == 'the body is empty', data
+
+
+def test_long_ids_in_small_responses():
+    """An id is echoed even where a result would not fit."""
+    with dev('--rpc.response_bytes_max', '64KiB') as node:
+        one = {'jsonrpc': '2.0', 'id': 'i' * 100000, 'method': 'rpc.discover'}
+        for body in (one, [one, one]):
+            got = exchange(node.address, request(body=json.dumps(body)))
+            assert got.status == 200, (got.status, got.body[:200])
+            for r in got.json if isinstance(body, list) else [got.json]:
+                assert r['id'] == one['id'] and r['error']['data']['name'] == 'RESPONSE_TOO_LARGE', str(r)[-300:]
