@@ -440,6 +440,12 @@ static bool tiny_disk(char dir[64], const char *size)
     return good;
 }
 
+static void tiny_disk_drop(const char *dir)
+{
+    ck_assert_int_eq(umount2(dir, MNT_DETACH), 0);
+    rmdir(dir);
+}
+
 /* ballast: a file that leaves about LEAVE bytes free. */
 static void ballast(const char *dir, long leave)
 {
@@ -509,6 +515,7 @@ START_TEST(below_the_mark_writes_are_refused_and_reads_served)
     ck_assert_int_eq(svm_engine_open(&engine, &config, NULL), SVM_OK);
     ck_assert_uint_eq(support_counter(engine, "counter"), done + 1);
     svm_engine_close(engine);
+    tiny_disk_drop(dir);
 }
 END_TEST
 
@@ -583,6 +590,7 @@ START_TEST(a_disk_that_runs_full_is_final_and_loses_nothing)
     ck_assert_uint_le(support_counter(engine, "counter"), done + 1);
     ck_assert_int_eq(add_one(engine, UINT64_MAX), SVM_OK);
     svm_engine_close(engine);
+    tiny_disk_drop(dir);
 }
 END_TEST
 
