@@ -14,7 +14,8 @@ enum { JOURNAL_RECORDS = 1 << 16, JOURNAL_TX_BYTES = 448, JOURNAL_CELLS = 2 };
 
 struct record {
     struct svm_digest digest;
-    _Atomic uint64_t seq;      /* as last answered; 0 = no receipt was answered */
+    _Atomic uint64_t seq;  /* as last answered; 0 = no receipt was answered */
+    _Atomic uint32_t life; /* in which that was; without a promise, the next life owes it nothing */
     _Atomic uint32_t submits;  /* how often it was handed in */
     _Atomic uint32_t refusals; /* how often it was refused */
     _Atomic uint32_t promised; /* an answer said: durable, with `seq` */
@@ -47,6 +48,8 @@ struct record *journal_begin(struct journal *journal, const struct svm_digest *d
                              struct svm_bytes tx, int64_t delta);
 /* journal_told: somebody was told that SEQ is durable. */
 void journal_told(struct journal *journal, uint64_t seq);
+/* journal_binds: the position that RECORD was answered with may not change: it was durable, or the engine of this life gave it. */
+bool journal_binds(struct journal *journal, struct record *record);
 /* journal_answered: OUTCOME of a submission that waited for WAIT. */
 void journal_answered(struct journal *journal, struct record *record, enum svm_wait wait,
                       const struct svm_outcome *outcome);
