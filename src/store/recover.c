@@ -88,14 +88,13 @@ static enum svm_err scan_log(struct store *store, struct scan *scan, char reason
 static enum svm_err judge(const struct scan *scan, const struct store_meta *meta, char reason[120])
 {
     if (scan->old_seen && !scan->old_fits) {
-        snprintf(reason, REASON_BYTES,
-                 "log and state do not fit at seq %llu: see \"supervm db repair\"",
+        snprintf(reason, REASON_BYTES, "log and state do not fit at seq %llu: restore a checkpoint",
                  (unsigned long long)meta->seq);
         return SVM_E_CORRUPT;
     }
     if (scan->end < scan->synced) {
         snprintf(reason, REASON_BYTES,
-                 "the log breaks after seq %llu, but %llu was synced: see \"supervm db repair\"",
+                 "the log breaks after seq %llu, but %llu was synced: restore a checkpoint",
                  (unsigned long long)scan->end, (unsigned long long)scan->synced);
         return SVM_E_CORRUPT;
     }
