@@ -24,13 +24,12 @@ extern "C" {
 #define SVM_ERROR_TABLE(X)                                                                         \
     X(PARSE_ERROR, -32700, NEVER, CALLER, "the body is not valid JSON")                            \
     X(INVALID_REQUEST, -32600, NEVER, CALLER, "the body is not a JSON-RPC 2.0 request")            \
-    X(METHOD_NOT_FOUND, -32601, NEVER, CALLER, "there is no such method here")                     \
+    X(METHOD_NOT_FOUND, -32601, NEVER, CALLER, "there is no such method; rpc.discover lists them") \
     X(INVALID_PARAMS, -32602, NEVER, CALLER,                                                       \
       "a parameter is missing, unknown or of the wrong form")                                      \
     X(INTERNAL, -32603, LATER, FATAL,                                                              \
       "the node met an unexpected condition; errorId is in its log")                               \
     X(NOT_FOUND, -32001, NEVER, CALLER, "nothing is known under that id")                          \
-    X(WARMING_UP, -32002, LATER, RETRY, "the node is still starting")                              \
     X(RESPONSE_TOO_LARGE, -32003, NEVER, LIMIT,                                                    \
       "the response would exceed the byte limit; ask for less")                                    \
     X(METHOD_DISABLED, -32004, NEVER, CALLER,                                                      \
@@ -39,7 +38,6 @@ extern "C" {
     X(OVERLOADED, -32006, LATER, RETRY,                                                            \
       "the node is at capacity; wait and send the same bytes again")                               \
     X(SHUTTING_DOWN, -32007, LATER, RETRY, "the node is draining and admits nothing new")          \
-    X(TIMEOUT, -32008, SAME, RETRY, "the read did not finish in time")                             \
     X(FORBIDDEN, -32010, NEVER, CALLER, "the caller may not do this from where it is")             \
     X(TX_DECODE, 1001, NEVER, CALLER, "the transaction bytes are not canonical BCS")               \
     X(TX_TOO_LARGE, 1002, NEVER, LIMIT, "the transaction is larger than the limit")                \
@@ -65,7 +63,6 @@ extern "C" {
     X(BAD_CURSOR, 1304, NEVER, CALLER, "the cursor does not belong to this query")                 \
     X(SNAPSHOT_TOO_OLD, 1306, REBUILD, RETRY,                                                      \
       "the snapshot was cancelled because it outlived its limit")                                  \
-    X(PRUNED, 1307, NEVER, CALLER, "the data was pruned by retention")                             \
     X(STORAGE_READ_ONLY, 1401, LATER, FATAL, "the node accepts no writes until the disk has room") \
     /* below: errors of the C library alone; a remote caller sees them as INTERNAL */              \
     X(NO_MEMORY, 2001, LATER, FATAL, "out of memory")                                              \

@@ -84,10 +84,15 @@ static enum svm_err check_config(const struct svm_config *config, struct svm_ref
     if (config->receipts_seconds * 1000 < config->tx_expiry_max_ms)
         return bad(detail, "receipts.seconds must not be shorter than tx.expiry_max: receipts are "
                            "the dedupe table");
-    if (config->sessions_max == 0 || config->object_queue_max == 0 ||
-        config->busy_attempts_max == 0 || config->cell_attempts_max == 0 ||
-        config->tx_effects_bytes_max < 1024)
-        return bad(detail, "a limit is zero");
+    const char *zero = config->sessions_max == 0        ? "sessions.max must not be 0"
+                       : config->object_queue_max == 0  ? "engine.object_queue_max must not be 0"
+                       : config->busy_attempts_max == 0 ? "engine.busy_attempts_max must not be 0"
+                       : config->cell_attempts_max == 0 ? "cells.attempts_max must not be 0"
+                       : config->tx_effects_bytes_max < 1024
+                           ? "tx.effects_bytes_max must be at least 1 KiB"
+                           : NULL;
+    if (zero)
+        return bad(detail, zero);
     if (config->gc_interval_min_ms > config->gc_interval_max_ms ||
         config->gc_threshold_min > config->gc_threshold_max)
         return bad(detail, "a gc minimum exceeds its maximum");

@@ -768,15 +768,15 @@ const char *const rpc_openrpc[] = {
     "Operations, in order.\"}},\"additionalProperties\":false,\"required\":[\"sender\",\"inputs\",\"ops\"]},\"Error\":"
     "{\"description\":\"A JSON-RPC error.\",\"type\":\"object\",\"required\":[\"code\",\"message\",\"data\"],\"additionalP"
     "roperties\":false,\"properties\":{\"code\":{\"type\":\"integer\",\"enum\":[-32700,-32603,-32602,-32601,-32600,-"
-    "32010,-32008,-32007,-32006,-32005,-32004,-32003,-32002,-32001,1001,1002,1003,1004,1005,1006,1007,110"
-    "1,1102,1103,1104,1105,1201,1202,1204,1301,1302,1303,1304,1306,1307,1401]},\"message\":{\"type\":\"string\""
-    "},\"data\":{\"type\":\"object\",\"required\":[\"name\",\"retry\"],\"properties\":{\"name\":{\"type\":\"string\",\"enum\":["
-    "\"PARSE_ERROR\",\"INVALID_REQUEST\",\"METHOD_NOT_FOUND\",\"INVALID_PARAMS\",\"INTERNAL\",\"NOT_FOUND\",\"WARMING_"
-    "UP\",\"RESPONSE_TOO_LARGE\",\"METHOD_DISABLED\",\"LIMIT_EXCEEDED\",\"OVERLOADED\",\"SHUTTING_DOWN\",\"TIMEOUT\",\""
-    "FORBIDDEN\",\"TX_DECODE\",\"TX_TOO_LARGE\",\"BAD_SIGNATURE\",\"WRONG_CHAIN\",\"EXPIRED\",\"EXPIRY_TOO_FAR\",\"UNSU"
-    "PPORTED_VERSION\",\"OBJECT_NOT_FOUND\",\"NOT_OWNER\",\"OBJECT_IMMUTABLE\",\"OBJECT_DELETED\",\"WRONG_INPUT_KIN"
-    "D\",\"VERSION_CONFLICT\",\"RETRIES_EXHAUSTED\",\"BUSY\",\"GAS_TOO_LOW\",\"OP_INVALID\",\"PRIVACY_UNAVAILABLE\",\"B"
-    "AD_CURSOR\",\"SNAPSHOT_TOO_OLD\",\"PRUNED\",\"STORAGE_READ_ONLY\"]},\"retry\":{\"type\":\"string\",\"enum\":[\"never"
-    "\",\"same\",\"rebuild\",\"later\"]},\"retryAfterMs\":{\"type\":\"integer\",\"minimum\":0}}}}}}}}",
+    "32010,-32007,-32006,-32005,-32004,-32003,-32001,1001,1002,1003,1004,1005,1006,1007,1101,1102,1103,11"
+    "04,1105,1201,1202,1204,1301,1302,1303,1304,1306,1401]},\"message\":{\"type\":\"string\"},\"data\":{\"type\":\"o"
+    "bject\",\"required\":[\"name\",\"retry\"],\"properties\":{\"name\":{\"type\":\"string\",\"enum\":[\"PARSE_ERROR\",\"INVA"
+    "LID_REQUEST\",\"METHOD_NOT_FOUND\",\"INVALID_PARAMS\",\"INTERNAL\",\"NOT_FOUND\",\"RESPONSE_TOO_LARGE\",\"METHOD"
+    "_DISABLED\",\"LIMIT_EXCEEDED\",\"OVERLOADED\",\"SHUTTING_DOWN\",\"FORBIDDEN\",\"TX_DECODE\",\"TX_TOO_LARGE\",\"BAD"
+    "_SIGNATURE\",\"WRONG_CHAIN\",\"EXPIRED\",\"EXPIRY_TOO_FAR\",\"UNSUPPORTED_VERSION\",\"OBJECT_NOT_FOUND\",\"NOT_O"
+    "WNER\",\"OBJECT_IMMUTABLE\",\"OBJECT_DELETED\",\"WRONG_INPUT_KIND\",\"VERSION_CONFLICT\",\"RETRIES_EXHAUSTED\","
+    "\"BUSY\",\"GAS_TOO_LOW\",\"OP_INVALID\",\"PRIVACY_UNAVAILABLE\",\"BAD_CURSOR\",\"SNAPSHOT_TOO_OLD\",\"STORAGE_REA"
+    "D_ONLY\"]},\"retry\":{\"type\":\"string\",\"enum\":[\"never\",\"same\",\"rebuild\",\"later\"]},\"retryAfterMs\":{\"type\""
+    ":\"integer\",\"minimum\":0}}}}}}}}",
 };
 const size_t rpc_openrpc_count = sizeof rpc_openrpc / sizeof rpc_openrpc[0];
