@@ -367,8 +367,14 @@ static enum attempt_result prepare(struct attempt *a, struct model_effects *effe
     }
     void *memory = pool_take(a->worker->pool, model_receipt_need(effects));
     a->receipt = memory ? model_receipt_make(memory, effects) : NULL;
-    if (!a->receipt || (!engine->memory && !reserve_frame(&a->job->record, size)) ||
-        !make_heads(a) || !touch_owners(a)) {
+    if (!a->receipt || (!engine->memory && !reserve_frame(&a->job->record, size))) {
+        refusal_init(refusal, SVM_E_OVERLOADED);
+        return ATTEMPT_REFUSED;
+    }
+    /* Somebody who guessed the id of a new object may be looking, under a claim, whether it exists. That passes. */
+    if (!make_heads(a))
+        return ATTEMPT_AGAIN;
+    if (!touch_owners(a)) {
         refusal_init(refusal, SVM_E_OVERLOADED);
         return ATTEMPT_REFUSED;
     }
