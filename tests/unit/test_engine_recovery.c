@@ -100,6 +100,16 @@ static void hash_now(struct svm_digest *hash_out, struct svm_engine *engine)
     svm_snapshot_close(snapshot);
 }
 
+static enum svm_err add_one(struct svm_engine *engine, uint64_t nonce)
+{
+    struct support_tx tx;
+    struct svm_receipt *receipt;
+    support_add(&tx, engine, "alice", "counter", 1, nonce);
+    enum svm_err err = svm_submit_wait(engine, tx.bytes, SVM_WAIT_DURABLE, &receipt, NULL, NULL);
+    svm_receipt_free(receipt);
+    return err;
+}
+
 /* ---- damage in the log ------------------------------------------------------------------------------------------- */
 
 /* A life of one group per transaction: its log, the state before it, and what the state was after each transaction. */
@@ -373,6 +383,50 @@ START_TEST(a_power_cut_keeps_what_was_durable)
 }
 END_TEST
 
+/* ---- trimming ---------------------------------------------------------------------------------------------------- */
+
+static bool log_is_empty(const struct disk *disk)
+{
+    struct svm_bytes key, value;
+    struct svm_kv_iter *iter = disk->log_ops.iter_open(disk->log_ops.self);
+    disk->log_ops.iter_seek_last(iter);
+    bool empty = !disk->log_ops.iter_valid(iter, &key, &value);
+    ck_assert_int_eq(disk->log_ops.iter_close(iter), SVM_OK);
+    return empty;
+}
+
+/* Lives too short to be trimmed must not add up to a log without bounds. */
+START_TEST(each_start_trims_what_the_state_holds)
+{
+    struct disk disk;
+    struct svm_config config;
+    struct svm_engine *engine;
+    struct svm_digest before, after;
+    disk_init(&disk);
+    small_config(&config, SVM_SYNC);
+    ck_assert_int_eq(disk_open(&engine, &disk, &config, NULL), SVM_OK);
+    for (uint64_t i = 0; i < 20; i++)
+        ck_assert_int_eq(add_one(engine, i), SVM_OK);
+    hash_now(&before, engine);
+    svm_engine_close(engine);
+    ck_assert(!log_is_empty(&disk));
+
+    ck_assert_int_eq(disk_open(&engine, &disk, &config, NULL), SVM_OK);
+    for (unsigned i = 0; i < 500 && !log_is_empty(&disk); i++)
+        sleep_ms(10);
+    ck_assert(log_is_empty(&disk));
+    svm_engine_close(engine);
+    store_kv_ram_crash(disk.state, 0); /* what was trimmed is durable in the state */
+    store_kv_ram_crash(disk.log, 0);
+    ck_assert_int_eq(disk_open(&engine, &disk, &config, NULL), SVM_OK);
+    hash_now(&after, engine);
+    ck_assert_mem_eq(after.b, before.b, sizeof after.b);
+    ck_assert_uint_eq(support_counter(engine, "counter"), 20);
+    svm_engine_close(engine);
+    disk_deinit(&disk);
+}
+END_TEST
+
 /* ---- resubmission over a restart --------------------------------------------------------------------------------- */
 
 static uint64_t fake_ms = UINT64_C(1800000000000);
@@ -467,16 +521,6 @@ static void ballast_drop(const char *dir)
     char path[128];
     snprintf(path, sizeof path, "%s/supervm-ballast", dir);
     ck_assert_int_eq(unlink(path), 0);
-}
-
-static enum svm_err add_one(struct svm_engine *engine, uint64_t nonce)
-{
-    struct support_tx tx;
-    struct svm_receipt *receipt;
-    support_add(&tx, engine, "alice", "counter", 1, nonce);
-    enum svm_err err = svm_submit_wait(engine, tx.bytes, SVM_WAIT_DURABLE, &receipt, NULL, NULL);
-    svm_receipt_free(receipt);
-    return err;
 }
 
 START_TEST(below_the_mark_writes_are_refused_and_reads_served)
@@ -647,6 +691,7 @@ int main(void)
     tcase_add_loop_test(tcase, a_log_cut_at_any_byte_of_its_last_group_is_the_state_before, 0, 3);
     tcase_add_loop_test(tcase, a_flipped_bit_is_never_a_wrong_state, 0, 3);
     tcase_add_loop_test(tcase, a_power_cut_keeps_what_was_durable, 0, 3);
+    tcase_add_test(tcase, each_start_trims_what_the_state_holds);
     tcase_add_test(tcase, a_lower_expiry_limit_executes_nothing_twice);
     tcase_add_test(tcase, below_the_mark_writes_are_refused_and_reads_served);
     tcase_add_loop_test(tcase, a_disk_that_runs_full_is_final_and_loses_nothing, 0, 3);
