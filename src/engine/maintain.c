@@ -223,18 +223,24 @@ static uint64_t log_bytes(struct svm_engine *engine)
     return counts.log_bytes;
 }
 
+static void trim(struct svm_engine *engine)
+{
+    pthread_mutex_lock(&engine->state_lock);
+    state_failed(engine, store_trim(engine->store));
+    pthread_mutex_unlock(&engine->state_lock);
+}
+
 void materialiser_main(void *arg)
 {
     struct svm_engine *engine = arg;
     uint64_t trimmed_at = log_bytes(engine), swept_ns = engine_now_ns(engine);
+    trim(engine); /* what recovery has left: lives too short for TRIM_BYTES must not add up */
     while (!atomic_load(&engine->stop_maintenance)) {
         atomic_fetch_add_explicit(&engine->materialiser_ticks, 1, memory_order_relaxed);
         bool busy = materialiser_step(engine);
         if (!engine->memory && atomic_load(&engine->fatal) == SVM_OK) {
             if (log_bytes(engine) - trimmed_at > TRIM_BYTES) {
-                pthread_mutex_lock(&engine->state_lock);
-                state_failed(engine, store_trim(engine->store));
-                pthread_mutex_unlock(&engine->state_lock);
+                trim(engine);
                 trimmed_at = log_bytes(engine);
             }
             if (engine_now_ns(engine) - swept_ns > SECOND_NS) {
