@@ -12,7 +12,7 @@ enum {
     DEMO_TIMES = 100,
     HELD_TIMES = 50,
     HELD_K = 40,
-    PATIENCE = 50000
+    PATIENCE = 20000
 };
 
 /* ---- a hundred increments of one cell ------------------------------------------------------------------------------------ */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/fault.h"
 #include "cellwork.h"
 #include "engine/internal.h"
 
@@ -612,8 +613,12 @@ static void finish(struct world *world, struct world_result *result)
 void world_run(struct world_result *result, const struct world_plan *plan)
 {
     enum { COMPARE_EVERY = 25 };
+    static struct fault_jitter jitter;
     struct world *world = calloc(1, sizeof *world);
     SVM_ASSERT(world != NULL);
+    /* With -DSVM_FAULTS every thread is delayed at any point of the claim protocol. */
+    jitter = (struct fault_jitter){.seed = plan->seed, .one_in = 64, .sleep_us_max = 20};
+    fault_hook_set(fault_jitter, &jitter);
     memset(result, 0, sizeof *result);
     world->plan = plan;
     start(world);
