@@ -476,6 +476,75 @@ START_TEST(a_lower_expiry_limit_executes_nothing_twice)
 }
 END_TEST
 
+/* ---- refusals that rest on others --------------------------------------------------------------------------------- */
+
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static void pass_gate(void *arg, uint32_t worker)
+{
+    (void)arg;
+    (void)worker;
+    pthread_mutex_lock(&gate);
+    pthread_mutex_unlock(&gate);
+}
+
+struct conflict {
+    struct support_wait *wait;
+    _Atomic uint64_t seq, durable_seq;
+};
+
+static void note_conflict(void *arg, const struct svm_outcome *outcome)
+{
+    struct conflict *conflict = arg;
+    ck_assert_int_eq(outcome->err, SVM_E_VERSION_CONFLICT);
+    ck_assert(outcome->refusal->has & SVM_HAS_SEQ);
+    atomic_store(&conflict->seq, outcome->refusal->seq);
+    atomic_store(&conflict->durable_seq, outcome->durable_seq);
+    support_wait_one(conflict->wait, outcome);
+}
+
+/* Two send the same bytes, one in a hurry, the other waiting for durability: the refusal names a winner that is not durable yet, and
+ * the second is told only when it is. */
+START_TEST(a_durable_refusal_waits_though_its_twin_did_not)
+{
+    struct disk disk;
+    struct svm_config config;
+    struct svm_engine *engine;
+    struct support_tx winner, loser;
+    struct svm_receipt *receipt;
+    struct support_wait wait;
+    struct conflict hasty = {.wait = &wait}, patient = {.wait = &wait};
+    disk_init(&disk);
+    small_config(&config, SVM_INTERVAL);
+    config.durability_interval_ms = 1000;
+    config.workers = 1;
+    hooks.worker_step = pass_gate;
+    ck_assert_int_eq(disk_open(&engine, &disk, &config, NULL), SVM_OK);
+    ck_assert_int_eq(add_one(engine, 1), SVM_OK); /* synced: the interval begins */
+    support_pay(&winner, engine, "alice", "alice spare 0", 1, "bob", 1);
+    support_pay(&loser, engine, "alice", "alice spare 0", 1, "carol", 2);
+    ck_assert_int_eq(svm_submit_wait(engine, winner.bytes, SVM_WAIT_EXECUTED, &receipt, NULL, NULL),
+                     SVM_OK);
+    uint64_t seq = receipt->seq;
+    svm_receipt_free(receipt);
+
+    support_wait_init(&wait, 2);
+    pthread_mutex_lock(&gate); /* both are there before either is looked at */
+    ck_assert_int_eq(
+        svm_submit(engine, loser.bytes, SVM_WAIT_EXECUTED, note_conflict, &hasty, NULL), SVM_OK);
+    ck_assert_int_eq(
+        svm_submit(engine, loser.bytes, SVM_WAIT_DURABLE, note_conflict, &patient, NULL), SVM_OK);
+    pthread_mutex_unlock(&gate);
+    wait_answers(&wait);
+    ck_assert_uint_eq(atomic_load(&hasty.seq), seq);
+    ck_assert_uint_lt(atomic_load(&hasty.durable_seq), seq);
+    ck_assert_uint_eq(atomic_load(&patient.seq), seq);
+    ck_assert_uint_ge(atomic_load(&patient.durable_seq), seq);
+    svm_engine_close(engine);
+    disk_deinit(&disk);
+    hooks.worker_step = NULL;
+}
+END_TEST
+
 /* ---- disks without room ------------------------------------------------------------------------------------------ */
 
 /* tiny_disk: a file system of SIZE at a fresh DIR, seen by this process alone. false = not allowed here. */
@@ -692,6 +761,7 @@ int main(void)
     tcase_add_loop_test(tcase, a_flipped_bit_is_never_a_wrong_state, 0, 3);
     tcase_add_loop_test(tcase, a_power_cut_keeps_what_was_durable, 0, 3);
     tcase_add_test(tcase, each_start_trims_what_the_state_holds);
+    tcase_add_test(tcase, a_durable_refusal_waits_though_its_twin_did_not);
     tcase_add_test(tcase, a_lower_expiry_limit_executes_nothing_twice);
     tcase_add_test(tcase, below_the_mark_writes_are_refused_and_reads_served);
     tcase_add_loop_test(tcase, a_disk_that_runs_full_is_final_and_loses_nothing, 0, 3);
