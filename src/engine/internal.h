@@ -203,7 +203,8 @@ struct engine_job {
     uint64_t retry_at_ns;
     uint64_t void_seq; /* a position it gave up: not tried again before that is committed */
     uint32_t order_slot;
-    struct svm_refusal *refusal; /* parked until durable; malloc */
+    struct svm_refusal *refusal;          /* parked until durable; malloc */
+    struct engine_waiter *parked_waiters; /* likewise: of duplicates that asked for durability */
     struct engine_job *next;
     struct svm_input own_inputs[ENGINE_JOB_INPUTS];
     struct svm_op own_ops[ENGINE_JOB_OPS];

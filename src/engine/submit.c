@@ -82,6 +82,7 @@ static struct engine_job *job_take(struct svm_engine *engine, struct svm_refusal
     job->attempts = 0;
     job->void_seq = 0;
     job->refusal = NULL;
+    job->parked_waiters = NULL;
     job->tx_bytes = (struct svm_bytes){NULL, 0};
     job->admitted_ns = engine_now_ns(engine);
     return job;

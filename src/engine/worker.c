@@ -97,6 +97,8 @@ void job_refuse_now(struct svm_engine *engine, struct engine_job *job,
     if (!job->answered)
         answer_refusal(engine, job->callback, job->arg, &job->digest, refusal);
     answer_waiters(engine, waiters, &job->digest, NULL, refusal);
+    answer_waiters(engine, job->parked_waiters, &job->digest, NULL, refusal);
+    job->parked_waiters = NULL;
     job_unhold(job);
     job_release(engine, job);
 }
@@ -125,6 +127,37 @@ static bool rests_on_state(enum svm_err err)
            err == SVM_E_OBJECT_NOT_FOUND || err == SVM_E_EXPIRED;
 }
 
+/* REFUSAL rests on what is not durable: those who asked for durability wait for that, JOB with them; all others are told now. false = nobody
+ * did, or there is no memory; whoever is left is to be told now. */
+static bool park(struct svm_engine *engine, struct engine_job *job,
+                 const struct svm_refusal *refusal)
+{
+    struct engine_waiter *waiters =
+        job->entry ? receipts_refuse(engine->receipts, job->entry) : NULL;
+    struct engine_waiter *hasty = NULL;
+    job->entry = NULL;
+    while (waiters) {
+        struct engine_waiter *waiter = waiters;
+        struct engine_waiter **list =
+            waiter->wait == SVM_WAIT_DURABLE ? &job->parked_waiters : &hasty;
+        waiters = waiter->next;
+        waiter->next = *list;
+        *list = waiter;
+    }
+    answer_waiters(engine, hasty, &job->digest, NULL, refusal);
+    bool durable = !job->answered && job->wait == SVM_WAIT_DURABLE;
+    if ((!durable && !job->parked_waiters) || !(job->refusal = malloc(sizeof *refusal)))
+        return false;
+    if (!durable && !job->answered)
+        answer_refusal(engine, job->callback, job->arg, &job->digest, refusal);
+    job->answered = !durable;
+    *job->refusal = *refusal;
+    job_unhold(job);
+    ring_push(engine->park_ring, job); /* as large as all credits together */
+    park_wake(&engine->commit_park);
+    return true;
+}
+
 void job_refuse(struct engine_worker *worker, struct engine_job *job,
                 const struct svm_refusal *refusal)
 {
@@ -136,15 +169,9 @@ void job_refuse(struct engine_worker *worker, struct engine_job *job,
             return;
         }
     }
-    if ((refusal->has & SVM_HAS_SEQ) && job->wait == SVM_WAIT_DURABLE && !job->answered &&
-        !satisfied(engine, refusal->seq, SVM_WAIT_DURABLE) &&
-        (job->refusal = malloc(sizeof *refusal))) {
-        *job->refusal = *refusal;
-        job_unhold(job);
-        ring_push(engine->park_ring, job); /* as large as all credits together */
-        park_wake(&engine->commit_park);
+    if ((refusal->has & SVM_HAS_SEQ) && !satisfied(engine, refusal->seq, SVM_WAIT_DURABLE) &&
+        park(engine, job, refusal))
         return;
-    }
     job_refuse_now(engine, job, refusal);
 }
 
