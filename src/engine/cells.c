@@ -121,7 +121,7 @@ void record_give(struct svm_engine *engine, struct engine_record *record)
 
 /* ---- begin and end -------------------------------------------------------------------------------------------------- */
 
-enum svm_err svm_cell_begin(struct svm_engine *engine, struct svm_cell_txn **txn_out)
+static enum svm_err begin(struct svm_engine *engine, struct svm_cell_txn **txn_out)
 {
     if (atomic_load(&engine->draining))
         return SVM_E_SHUTTING_DOWN;
@@ -143,6 +143,15 @@ enum svm_err svm_cell_begin(struct svm_engine *engine, struct svm_cell_txn **txn
     count_add(&engine->counters.cell_started, 1);
     *txn_out = txn;
     return SVM_OK;
+}
+
+/* `calls` keeps the engine there until the call has returned, whoever closes it meanwhile. */
+enum svm_err svm_cell_begin(struct svm_engine *engine, struct svm_cell_txn **txn_out)
+{
+    atomic_fetch_add(&engine->calls, 1);
+    enum svm_err err = begin(engine, txn_out);
+    atomic_fetch_sub(&engine->calls, 1);
+    return err;
 }
 
 static void end(struct svm_cell_txn *txn)
@@ -513,6 +522,7 @@ enum svm_err svm_cell_commit(struct svm_cell_txn *txn, enum svm_wait wait, uint6
     struct svm_engine *engine = txn->engine;
     uint64_t seq = txn->pin.seq;
     enum svm_err err = SVM_OK;
+    atomic_fetch_add(&engine->calls, 1);
     if (mvcc_pin_cancelled(engine->mvcc, &txn->pin))
         err = SVM_E_SNAPSHOT_TOO_OLD;
     else if (txn->write_count > 0 && !(txn->record = record_take(engine)))
@@ -525,6 +535,8 @@ enum svm_err svm_cell_commit(struct svm_cell_txn *txn, enum svm_wait wait, uint6
     end(txn);
     if (err == SVM_OK)
         wait_for(engine, seq, wait);
+    else
+        complete_executed(engine); /* the position that it gave up may have been the last gap */
     if (err == SVM_OK && wait == SVM_WAIT_DURABLE && !engine->memory &&
         engine_durable(engine) < seq)
         err = SVM_E_IO;
@@ -536,6 +548,7 @@ enum svm_err svm_cell_commit(struct svm_cell_txn *txn, enum svm_wait wait, uint6
         count_add(&engine->counters.cell_conflicts, 1);
     if (err == SVM_OK && seq_out)
         *seq_out = seq;
+    atomic_fetch_sub(&engine->calls, 1);
     return err;
 }
 
@@ -589,14 +602,18 @@ enum svm_err svm_cell_run(struct svm_engine *engine, svm_cell_fn *fn, void *arg,
                           uint64_t *seq_out, struct svm_cell_key *key_out)
 {
     uint64_t retries = 0;
-    return run(engine, fn, arg, wait, seq_out, key_out, config_of(engine)->cell_attempts_max,
-               &retries);
+    atomic_fetch_add(&engine->calls, 1);
+    enum svm_err err = run(engine, fn, arg, wait, seq_out, key_out,
+                           config_of(engine)->cell_attempts_max, &retries);
+    atomic_fetch_sub(&engine->calls, 1);
+    return err;
 }
 
 void svm_cell_run_batch(struct svm_engine *engine, struct svm_cell_job *jobs, size_t count,
                         enum svm_wait wait, struct svm_cell_batch_stats *stats_out)
 {
     struct svm_cell_batch_stats stats = {0};
+    atomic_fetch_add(&engine->calls, 1);
     for (size_t i = 0; i < count; i++) {
         struct svm_cell_job *job = &jobs[i];
         if (job->fast) {
@@ -613,6 +630,7 @@ void svm_cell_run_batch(struct svm_engine *engine, struct svm_cell_job *jobs, si
         stats.consensus += job->err == SVM_OK;
         stats.failed += job->err != SVM_OK;
     }
+    atomic_fetch_sub(&engine->calls, 1);
     if (stats_out)
         *stats_out = stats;
 }

@@ -33,8 +33,8 @@ void answer_refusal(struct svm_engine *engine, svm_submit_fn *callback, void *ar
                     const struct svm_digest *digest, const struct svm_refusal *refusal)
 {
     callback(arg, &(struct svm_outcome){.err = refusal->err,
-                                        .digest_known = refusal->err != SVM_E_TX_DECODE,
-                                        .digest = *digest,
+                                        .digest_known = digest != NULL,
+                                        .digest = digest ? *digest : (struct svm_digest){{0}},
                                         .durable_seq = engine_durable(engine),
                                         .refusal = refusal});
 }
@@ -156,6 +156,7 @@ void complete_executed(struct svm_engine *engine)
         complete_range(engine, atomic_load_explicit(&engine->completed, memory_order_relaxed),
                        mvcc_applied(engine->mvcc));
         pthread_mutex_unlock(&engine->complete_lock);
+        atomic_thread_fence(memory_order_seq_cst); /* whoever found it locked: its mark is seen */
         any = true;
     }
     if (any) {
@@ -335,6 +336,17 @@ static void sync_by_interval(struct svm_engine *engine, bool now)
     park_wake_all(&engine->durable_park);
 }
 
+/* Memory mode: receipts go with time too, not only when others come: without room none would come any more. */
+static void walk_quiet(struct svm_engine *engine)
+{
+    if (pthread_mutex_trylock(&engine->complete_lock) != 0)
+        return;
+    walk_durable(engine);
+    pthread_mutex_unlock(&engine->complete_lock);
+    atomic_thread_fence(memory_order_seq_cst);
+    complete_executed(engine); /* for who found it locked */
+}
+
 bool committer_step(struct svm_engine *engine)
 {
     struct group group = {.first =
@@ -353,8 +365,10 @@ bool committer_step(struct svm_engine *engine)
         if (store_dirty_bytes(engine->store) > (1u << 20))
             park_wake(&engine->materialise_park);
     }
-    sync_by_interval(engine, false);
-    if (!engine->memory)
+    sync_by_interval(engine, atomic_load(&engine->draining));
+    if (engine->memory)
+        walk_quiet(engine);
+    else
         walk_durable(engine);
     walk_parked(engine);
     walk_stranded(engine);

@@ -479,7 +479,8 @@ enum attempt_result execute_attempt(struct engine_worker *worker, struct engine_
     if (job->void_seq > atomic_load_explicit(&engine->committed, memory_order_acquire))
         return ATTEMPT_AGAIN;
     enum attempt_result result = claim_inputs(&a);
-    uint64_t node_ms = worker->now_ms;
+    /* Not the step's: whom another worker told EXPIRED by its clock must not be executed by an older one. */
+    uint64_t node_ms = atomic_load_explicit(&engine->node_ms, memory_order_acquire);
     if (result == ATTEMPT_EXECUTED)
         result = check_inputs(&a, node_ms, refusal);
     if (result == ATTEMPT_EXECUTED && engine->hooks.claimed)

@@ -48,7 +48,9 @@ enum {
     ENGINE_JOB_OPS = 4,
     ENGINE_FRAME_KEEP = 4096, /* a larger frame buffer is given back after use */
     ENGINE_RETRY_MS = 5,      /* advice when the node is at capacity */
-    ENGINE_EXPIRY_MS = 600000 /* the protocol's tx.expiry_max; an earlier life may have had it */
+    ENGINE_EXPIRY_MAX_MS =
+        86400000, /* tx_expiry_max_ms is at most this; an earlier life may have had it */
+    ENGINE_EFFECTS_MAX = 1 << 20 /* tx_effects_bytes_max is at most this: the log's frames are */
 };
 
 /* ---- counters ----------------------------------------------------------------------------------------------- */
@@ -150,7 +152,7 @@ void owners_destroy(struct owners *owners);
 /* owners_touch: before seq: (OWNER, ID) is about to change hands; it stays until owners_settle says from when it may go. NULL = no memory. */
 struct owner_node *owners_touch(struct owners *owners, const struct svm_address *owner,
                                 const struct svm_id *id);
-/* owners_settle: the change has position SEQ (0 = it did not happen); OWNED: the owner holds it now. Allocates nothing. */
+/* owners_settle: the change has position SEQ (0 and not OWNED: it did not happen); OWNED: the owner holds it now. Allocates nothing. */
 void owners_settle(struct owner_node *node, uint64_t seq, bool owned);
 /* owners_list: ids of OWNER > AFTER, ascending, at most LIMIT. false = no memory. */
 bool owners_list(struct owners *owners, const struct svm_address *owner, const struct svm_id *after,
@@ -195,7 +197,7 @@ struct engine_job {
     struct receipt_entry *entry; /* NULL before dedupe */
     struct mvcc_head **heads;    /* one per input, held up to held_count */
     uint16_t held_count;
-    bool has_exact, answered;
+    bool has_exact, answered, digest_known;
     enum svm_path path;
     enum svm_fallback fallback;
     struct svm_id fallback_object;
@@ -351,6 +353,8 @@ struct svm_engine {
     _Atomic int64_t wall_minus_boot_ms;
     uint64_t opened_ms;
     bool receipts_before_start;
+    uint64_t
+        expiry_max_seen_ms; /* under config_lock: the longest tx_expiry_max_ms since the start */
 
     struct engine_counters counters; /* of everybody but the workers */
     uint64_t objects_at_open[3], transfers_at_open;
@@ -449,6 +453,7 @@ void answer_waiters(struct svm_engine *engine, struct engine_waiter *waiters,
                     const struct svm_refusal *refusal);
 void answer_receipt(struct svm_engine *engine, svm_submit_fn *callback, void *arg,
                     const struct svm_receipt *receipt, bool duplicate);
+/* answer_refusal: DIGEST may be NULL: not known. */
 void answer_refusal(struct svm_engine *engine, svm_submit_fn *callback, void *arg,
                     const struct svm_digest *digest, const struct svm_refusal *refusal);
 uint64_t engine_durable(struct svm_engine *engine);
@@ -460,6 +465,8 @@ bool gc_step(struct svm_engine *engine, bool forced);
 bool materialiser_step(struct svm_engine *engine);
 
 /* query.c */
+/* snapshot_cancelled: what was read from SNAPSHOT so far may be anything. */
+bool snapshot_cancelled(const struct svm_snapshot *snapshot);
 struct mvcc_thread *reader_take(struct svm_engine *engine);
 void reader_give(struct svm_engine *engine, struct mvcc_thread *thread);
 /* query_object: the version that SEQ sees, copied (svm_object_free). A tombstone: OBJECT_DELETED with OBJECT_OUT given too. */

@@ -81,6 +81,10 @@ static enum svm_err check_config(const struct svm_config *config, struct svm_ref
     if (config->tx_bytes_max > SVM_TX_BYTES_MAX || config->tx_inputs_max > SVM_TX_INPUTS_MAX ||
         config->tx_ops_max > SVM_TX_OPS_MAX || config->tx_data_bytes_max > SVM_DATA_BYTES_MAX)
         return bad(detail, "a tx limit exceeds what protocol version 1 allows");
+    if (config->tx_effects_bytes_max > ENGINE_EFFECTS_MAX)
+        return bad(detail, "tx.effects_bytes_max is at most 1 MiB: a frame of the log");
+    if (config->tx_expiry_max_ms > ENGINE_EXPIRY_MAX_MS)
+        return bad(detail, "tx.expiry_max is at most 24 hours");
     if (config->receipts_seconds * 1000 < config->tx_expiry_max_ms)
         return bad(detail, "receipts.seconds must not be shorter than tx.expiry_max: receipts are "
                            "the dedupe table");
@@ -104,6 +108,18 @@ struct config_node {
     struct config_node *next;
     struct svm_config config;
 };
+
+/* Receipts are the dedupe table: none goes before what was admitted under an earlier, longer limit has expired. */
+static void set_retention(struct svm_engine *engine)
+{
+    const struct svm_config *config = config_of(engine);
+    if (config->tx_expiry_max_ms > engine->expiry_max_seen_ms)
+        engine->expiry_max_seen_ms = config->tx_expiry_max_ms;
+    uint64_t least = (engine->expiry_max_seen_ms + 999) / 1000;
+    store_retention(engine->store,
+                    config->receipts_seconds > least ? config->receipts_seconds : least,
+                    config->history_versions, config->history_seconds);
+}
 
 void svm_reconfigure(struct svm_engine *engine, const struct svm_config *config)
 {
@@ -138,11 +154,18 @@ void svm_reconfigure(struct svm_engine *engine, const struct svm_config *config)
     own->receipts_seconds = config->receipts_seconds;
     own->history_versions = config->history_versions;
     own->history_seconds = config->history_seconds;
+    struct svm_refusal detail;
+    if (check_config(own, &detail) != SVM_OK) {
+        pthread_mutex_unlock(&engine->config_lock);
+        engine_log(engine, SVM_LOG_ERROR, "config.refused", "the old settings stay: %s",
+                   detail.reason);
+        free(node);
+        return;
+    }
     node->next = engine->configs;
     engine->configs = node;
     atomic_store_explicit(&engine->config, own, memory_order_release);
-    store_retention(engine->store, own->receipts_seconds, own->history_versions,
-                    own->history_seconds);
+    set_retention(engine);
     pthread_mutex_unlock(&engine->config_lock);
 }
 
@@ -224,10 +247,16 @@ uint64_t engine_now_ns(const struct svm_engine *engine)
 }
 
 /* A leap is the wall clock running ahead of the time since boot. The distance of the two is remembered while it is small. */
-static bool leapt(struct svm_engine *engine, uint64_t wall_ms)
+static bool leapt(struct svm_engine *engine, uint64_t *wall_ms)
 {
-    int64_t boot_ms = (int64_t)(engine->clock->boot_ns(engine->clock->self) / 1000000u);
-    int64_t distance = (int64_t)wall_ms - boot_ms;
+    enum { SAME_MOMENT_NS = 1000000000 };
+    uint64_t before_ns = engine->clock->boot_ns(engine->clock->self);
+    uint64_t wall = engine->clock->wall_ms(engine->clock->self);
+    uint64_t after_ns = engine->clock->boot_ns(engine->clock->self);
+    if (after_ns - before_ns > SAME_MOMENT_NS) /* stopped in between: they cannot be compared */
+        return true;
+    *wall_ms = wall;
+    int64_t distance = (int64_t)wall - (int64_t)(after_ns / 1000000u);
     int64_t known = atomic_load_explicit(&engine->wall_minus_boot_ms, memory_order_relaxed);
     bool is = distance - known > (int64_t)config_of(engine)->clock_jump_max_ms;
     if (!is && distance != known)
@@ -246,7 +275,7 @@ uint64_t engine_node_ms(struct svm_engine *engine)
     uint64_t last = atomic_load_explicit(&engine->node_ms, memory_order_relaxed);
     if (wall <= last && !atomic_load_explicit(&engine->clock_fault, memory_order_relaxed))
         return last;
-    if (leapt(engine, wall))
+    if (leapt(engine, &wall))
         return last;
     while (wall > last)
         if (atomic_compare_exchange_weak(&engine->node_ms, &last, wall))
@@ -504,6 +533,7 @@ static struct svm_engine *make(const struct svm_config *config)
     park_init(&engine->materialise_park);
     atomic_store(&engine->gc_interval_ms, config->gc_interval_ms);
     atomic_store(&engine->gc_threshold, config->gc_threshold);
+    engine->expiry_max_seen_ms = config->tx_expiry_max_ms;
     return engine;
 }
 
@@ -564,6 +594,7 @@ static void pause_ms(unsigned ms)
 void svm_engine_drain(struct svm_engine *engine)
 {
     atomic_store(&engine->draining, true);
+    park_wake(&engine->commit_park); /* an interval need not pass for who waits */
     while (atomic_load(&engine->calls) > 0 || engine_inflight(engine) > 0 ||
            receipts_waiters(engine->receipts) > 0)
         pause_ms(1);
@@ -645,7 +676,7 @@ void svm_engine_close(struct svm_engine *engine)
     if (!engine)
         return;
     svm_engine_drain(engine);
-    while (atomic_load(&engine->sessions_open) > 0)
+    while (atomic_load(&engine->sessions_open) > 0 || atomic_load(&engine->calls) > 0)
         pause_ms(1);
     stop_threads(engine);
     free_engine(engine);

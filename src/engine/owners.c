@@ -11,6 +11,7 @@ struct owner_node {
     struct svm_address owner;
     struct svm_id id;
     _Atomic uint64_t seq; /* UINT64_MAX while a transaction is about to change it */
+    uint64_t before;      /* what it was then; of the one who changes it */
     _Atomic bool owned;
     uint8_t level;
     struct owner_node *next[];
@@ -122,7 +123,7 @@ struct owner_node *owners_touch(struct owners *owners, const struct svm_address 
         }
         shard->count++;
     }
-    atomic_store(&node->seq, UINT64_MAX);
+    node->before = atomic_exchange(&node->seq, UINT64_MAX);
     atomic_fetch_add_explicit(&owners->touched, 1, memory_order_relaxed);
     pthread_mutex_unlock(&shard->lock);
     return node;
@@ -130,6 +131,10 @@ struct owner_node *owners_touch(struct owners *owners, const struct svm_address 
 
 void owners_settle(struct owner_node *node, uint64_t seq, bool owned)
 {
+    if (seq == 0 && !owned) {
+        atomic_store(&node->seq, node->before);
+        return;
+    }
     atomic_store(&node->owned, owned);
     atomic_store(&node->seq, seq);
 }

@@ -108,11 +108,14 @@ enum svm_err query_object(struct svm_engine *engine, struct mvcc_thread *thread,
     return err;
 }
 
-/* What was read from a cancelled snapshot may be anything. */
+bool snapshot_cancelled(const struct svm_snapshot *snapshot)
+{
+    return mvcc_pin_cancelled(snapshot->engine->mvcc, &snapshot->pin);
+}
+
 static enum svm_err still_good(const struct svm_snapshot *snapshot, enum svm_err err)
 {
-    return mvcc_pin_cancelled(snapshot->engine->mvcc, &snapshot->pin) ? SVM_E_SNAPSHOT_TOO_OLD
-                                                                      : err;
+    return snapshot_cancelled(snapshot) ? SVM_E_SNAPSHOT_TOO_OLD : err;
 }
 
 enum svm_err svm_object_get(struct svm_snapshot *snapshot, const struct svm_id *id,

@@ -394,5 +394,5 @@ uint64_t receipts_bytes(const struct receipt_table *table)
 
 uint32_t receipts_waiters(const struct receipt_table *table)
 {
-    return atomic_load_explicit(&table->waiters, memory_order_relaxed);
+    return atomic_load_explicit(&table->waiters, memory_order_acquire); /* drain: they were told */
 }

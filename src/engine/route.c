@@ -188,8 +188,9 @@ static void seen_deinit(struct seen *seen)
 }
 
 static enum svm_err seen_init(struct seen *seen, struct svm_engine *engine, const struct svm_tx *tx,
-                              uint64_t seq)
+                              const struct svm_snapshot *snapshot)
 {
+    uint64_t seq = svm_snapshot_seq(snapshot);
     memset(seen, 0, sizeof *seen);
     struct mvcc_thread *thread = reader_take(engine);
     enum svm_err err = SVM_OK;
@@ -206,7 +207,7 @@ static enum svm_err seen_init(struct seen *seen, struct svm_engine *engine, cons
         }
     }
     reader_give(engine, thread);
-    return err;
+    return snapshot_cancelled(snapshot) ? SVM_E_SNAPSHOT_TOO_OLD : err;
 }
 
 static enum svm_err check_seen(const struct svm_tx *tx, const struct seen *seen,
@@ -286,7 +287,7 @@ enum svm_err svm_simulate(struct svm_engine *engine, struct svm_bytes bytes, boo
     if (err == SVM_OK)
         err = route_admit(engine, &parsed->stx.tx, now_ms, &local);
     if (err == SVM_OK && (err = svm_snapshot_open(engine, &snapshot)) == SVM_OK) {
-        err = seen_init(seen, engine, &parsed->stx.tx, svm_snapshot_seq(snapshot));
+        err = seen_init(seen, engine, &parsed->stx.tx, snapshot);
         if (err == SVM_OK)
             err = check_seen(&parsed->stx.tx, seen, &local);
         if (err == SVM_OK)
@@ -341,7 +342,7 @@ enum svm_err svm_explain_route(struct svm_engine *engine, struct svm_bytes bytes
         const struct svm_tx *tx = &parsed->stx.tx;
         route_out->rule = route_decide(tx, &route_out->path);
         route_out->seq = svm_snapshot_seq(snapshot);
-        err = seen_init(seen, engine, tx, route_out->seq);
+        err = seen_init(seen, engine, tx, snapshot);
         if (err == SVM_OK) {
             explain_inputs(route_out, tx, seen);
             route_out->err = route_admit(engine, tx, engine_node_ms(engine), &route_out->refusal);

@@ -77,7 +77,7 @@ static struct engine_job *job_take(struct svm_engine *engine, struct svm_refusal
     job->entry = NULL;
     job->heads = job->own_heads;
     job->held_count = 0;
-    job->has_exact = job->answered = false;
+    job->has_exact = job->answered = job->digest_known = false;
     job->fallback = SVM_FALLBACK_NONE;
     job->attempts = 0;
     job->void_seq = 0;
@@ -289,6 +289,7 @@ enum svm_err svm_submit_decoded(struct svm_engine *engine, const struct svm_tx *
         job->tx.ops = job->own_ops;
         if (job_copy_tx(job, tx)) {
             job->digest = *digest;
+            job->digest_known = true;
             job->wait = wait;
             job->callback = callback;
             job->arg = arg;

@@ -79,10 +79,8 @@ static bool may_be_on_disk(struct svm_engine *engine, const struct engine_job *j
     if (engine->memory || job->has_exact)
         return false;
     /* An earlier life may have allowed more than this one does now. */
-    uint64_t ahead_ms = config_of(engine)->tx_expiry_max_ms;
-    if (ahead_ms < ENGINE_EXPIRY_MS)
-        ahead_ms = ENGINE_EXPIRY_MS;
-    if (engine->receipts_before_start && job->tx.expires_ms <= engine->opened_ms + ahead_ms)
+    if (engine->receipts_before_start &&
+        job->tx.expires_ms <= engine->opened_ms + ENGINE_EXPIRY_MAX_MS)
         return true;
     return job->tx.expires_ms <= receipts_evicted_expires(engine->receipts);
 }
@@ -95,7 +93,8 @@ void job_refuse_now(struct svm_engine *engine, struct engine_job *job,
     job->entry = NULL;
     stats_refused(&engine->counters, refusal->err);
     if (!job->answered)
-        answer_refusal(engine, job->callback, job->arg, &job->digest, refusal);
+        answer_refusal(engine, job->callback, job->arg, job->digest_known ? &job->digest : NULL,
+                       refusal);
     answer_waiters(engine, waiters, &job->digest, NULL, refusal);
     answer_waiters(engine, job->parked_waiters, &job->digest, NULL, refusal);
     job->parked_waiters = NULL;
@@ -198,6 +197,7 @@ static enum svm_err decode(struct engine_worker *worker, struct engine_job *job,
             job->signature = stx.signature;
             job->tx_bytes = stx.tx_bytes;
             svm_tx_digest(&job->digest, stx.tx_bytes);
+            job->digest_known = true;
         }
     }
     refusal->err = err;
@@ -270,6 +270,11 @@ static bool enter(struct engine_worker *worker, struct engine_job *job)
             job_refuse_now(engine, job, &unsigned_refusal);
             return false;
         }
+    }
+    /* A copy that came in time decides for all. One that enters after this look has seen the same time. */
+    if (err == SVM_E_EXPIRED && (entry = receipts_find(engine->receipts, &job->digest)) != NULL) {
+        join(worker, job, entry);
+        return false;
     }
     if (err != SVM_OK) {
         job_refuse(worker, job, &refusal);

@@ -117,6 +117,7 @@ START_TEST(stale_version_names_the_winner)
     support_pay(&second, engine, "alice", "alice spare 1", 1, "carol", 10);
     ck_assert_int_eq(svm_submit_wait(engine, first.bytes, SVM_WAIT_EXECUTED, &receipt, NULL, NULL),
                      SVM_OK);
+    svm_receipt_free(receipt);
     ck_assert_int_eq(
         svm_submit_wait(engine, second.bytes, SVM_WAIT_DURABLE, &receipt, NULL, &refusal),
         SVM_E_VERSION_CONFLICT);

@@ -1,0 +1,321 @@
+/* Over its life: drain and close under load, clocks that leap, room that ends and comes back, settings, copies. */
+#include <check.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine_rig.h"
+
+static struct rig rig;
+
+static enum svm_err put(void *arg, struct svm_cell_txn *txn)
+{
+    return svm_cell_put(txn, (struct svm_bytes){arg, 1}, (struct svm_bytes){arg, 1});
+}
+
+struct committer {
+    pthread_t thread;
+    uint8_t key;
+    uint64_t committed;
+    enum svm_err last;
+};
+
+static void *commit_until_closed(void *arg)
+{
+    struct committer *c = arg;
+    while ((c->last = svm_cell_run(rig.engine, put, &c->key, SVM_WAIT_DURABLE, NULL, NULL)) ==
+           SVM_OK)
+        c->committed++;
+    return NULL;
+}
+
+/* Interactive commits wait for the disk while the engine is closed: close waits for them. */
+START_TEST(close_waits_for_commits)
+{
+    enum { N = 4 };
+    struct committer c[N];
+    rig_init(&rig, SVM_SYNC);
+    rig_open(&rig);
+    atomic_store(&rig.log_held, true);
+    for (uint8_t i = 0; i < N; i++) {
+        c[i] = (struct committer){.key = (uint8_t)('a' + i)};
+        pthread_create(&c[i].thread, NULL, commit_until_closed, &c[i]);
+    }
+    rig_sleep(50);
+    atomic_store(&rig.log_held, false);
+    rig_close(&rig);
+    for (size_t i = 0; i < N; i++) {
+        pthread_join(c[i].thread, NULL);
+        ck_assert_uint_ge(c[i].committed, 1);
+        ck_assert_int_eq(c[i].last, SVM_E_SHUTTING_DOWN);
+    }
+    rig_open(&rig);
+    rig_deinit(&rig);
+}
+END_TEST
+
+START_TEST(drain_answers_everything)
+{
+    enum { N = 50 };
+    struct support_tx tx;
+    struct support_wait wait;
+    struct svm_refusal refusal;
+    rig_init(&rig, (enum svm_durability)_i);
+    rig.config.durability_interval_ms = 60000; /* nobody waits for that */
+    rig_open(&rig);
+    support_wait_init(&wait, N);
+    support_add(&tx, rig.engine, "alice", "counter", 1, 999); /* the first interval passes here */
+    rig_do(&rig, &tx, SVM_WAIT_EXECUTED, SVM_OK, NULL);
+    rig_sleep(20);
+    for (unsigned i = 0; i < N; i++) {
+        support_add(&tx, rig.engine, "alice", "counter", 1, i);
+        ck_assert_int_eq(
+            svm_submit(rig.engine, tx.bytes, SVM_WAIT_DURABLE, support_wait_one, &wait, NULL),
+            SVM_OK);
+    }
+    svm_engine_drain(rig.engine);
+    ck_assert_uint_eq(wait.expected, 0);
+    ck_assert_uint_eq(wait.ok, N);
+    ck_assert_int_eq(
+        svm_submit(rig.engine, tx.bytes, SVM_WAIT_NONE, support_wait_one, &wait, &refusal),
+        SVM_E_SHUTTING_DOWN);
+    rig_deinit(&rig);
+}
+END_TEST
+
+/* The process stops between its looks at the two clocks (a suspended machine, SIGSTOP). */
+START_TEST(a_pause_is_no_leap)
+{
+    rig_init(&rig, SVM_MEMORY);
+    rig_open(&rig);
+    for (unsigned i = 0; i < 50; i++) {
+        atomic_store(&rig.leap_ms, 300000);
+        rig_pass(&rig, 1);
+        rig_sleep(4);
+    }
+    struct svm_refusal detail;
+    rig_pass(&rig, 1);
+    rig_sleep(50);
+    ck_assert_msg(svm_health(rig.engine, &detail) == SVM_OK, "%s", detail.reason);
+    rig_deinit(&rig);
+}
+END_TEST
+
+START_TEST(a_leap_stops_admission_until_the_clocks_agree)
+{
+    rig_init(&rig, SVM_MEMORY);
+    rig_open(&rig);
+    struct svm_refusal detail;
+    uint64_t before = svm_now_ms(rig.engine);
+    atomic_fetch_add(&rig.wall_ms, 3600000);
+    rig_sleep(50);
+    ck_assert_int_eq(svm_health(rig.engine, &detail), SVM_E_OVERLOADED);
+    ck_assert_uint_eq(svm_now_ms(rig.engine), before);
+    struct support_tx tx;
+    struct rig_call call;
+    support_pay(&tx, rig.engine, "alice", "alice spare 0", 1, "bob", 10);
+    ck_assert_int_eq(
+        svm_submit(rig.engine, tx.bytes, SVM_WAIT_EXECUTED, rig_called, &call, &detail),
+        SVM_E_OVERLOADED);
+    atomic_fetch_sub(&rig.wall_ms, 3600000);
+    rig_sleep(50);
+    ck_assert_int_eq(svm_health(rig.engine, &detail), SVM_OK);
+    rig_do(&rig, &tx, SVM_WAIT_EXECUTED, SVM_OK, NULL);
+    rig_deinit(&rig);
+}
+END_TEST
+
+/* Memory mode: receipts fill the room; when they have expired, it is there again, though nothing is written meanwhile. */
+START_TEST(room_comes_back)
+{
+    rig_init(&rig, SVM_MEMORY);
+    rig.config.tx_dedupe_bytes = 4096;
+    rig_open(&rig);
+    struct support_tx tx;
+    struct svm_refusal refusal;
+    struct rig_call call;
+    unsigned n = 0;
+    for (; n < 5000; n++) {
+        support_add(&tx, rig.engine, "alice", "counter", 1, n);
+        memset(&call, 0, sizeof call);
+        if (svm_submit(rig.engine, tx.bytes, SVM_WAIT_EXECUTED, rig_called, &call, &refusal) !=
+            SVM_OK)
+            break;
+        ck_assert(rig_answered(&call, 2000));
+    }
+    ck_assert_int_eq(refusal.err, SVM_E_STORAGE_READ_ONLY);
+    rig_pass(&rig, 61000);
+    for (unsigned i = 0; i < 2000 && svm_health(rig.engine, NULL) != SVM_OK; i++)
+        rig_sleep(1);
+    ck_assert_int_eq(svm_health(rig.engine, NULL), SVM_OK);
+    support_add(&tx, rig.engine, "alice", "counter", 1, 100000);
+    rig_do(&rig, &tx, SVM_WAIT_EXECUTED, SVM_OK, NULL);
+    ck_assert_uint_eq(support_counter(rig.engine, "counter"), n + 1);
+    rig_deinit(&rig);
+}
+END_TEST
+
+START_TEST(settings_are_checked)
+{
+    struct svm_engine *engine;
+    struct svm_refusal detail;
+    struct support_tx tx;
+    struct rig_call call;
+    rig_init(&rig, SVM_MEMORY);
+    rig.config.tx_effects_bytes_max = 2u << 20; /* the log's frames are smaller */
+    ck_assert_int_eq(svm_engine_open(&engine, &rig.config, &detail), SVM_E_BAD_CONFIG);
+    rig.config.tx_effects_bytes_max = 1u << 20;
+    rig_open(&rig);
+
+    struct svm_config config = rig.config;
+    config.tx_expiry_max_ms = 30000;
+    svm_reconfigure(rig.engine, &config);
+    support_pay(&tx, rig.engine, "alice", "alice spare 0", 0, "bob", 10);
+    rig_do(&rig, &tx, SVM_WAIT_EXECUTED, SVM_E_EXPIRY_TOO_FAR, &call);
+    ck_assert_uint_eq(call.refusal.limit, 30000);
+    config.tx_expiry_max_ms = 3600000; /* longer than receipts are kept: refused as a whole */
+    config.receipts_seconds = 60;
+    svm_reconfigure(rig.engine, &config);
+    rig_do(&rig, &tx, SVM_WAIT_EXECUTED, SVM_E_EXPIRY_TOO_FAR, &call);
+    ck_assert_uint_eq(call.refusal.limit, 30000);
+    rig_deinit(&rig);
+}
+END_TEST
+
+START_TEST(an_old_snapshot_is_cancelled)
+{
+    rig_init(&rig, SVM_MEMORY);
+    rig.config.gc_snapshot_age_max_ms = 1000;
+    rig_open(&rig);
+    struct svm_snapshot *snapshot;
+    struct svm_object *object;
+    struct svm_id id;
+    svm_dev_object_id(&id, "alice spare 0");
+    ck_assert_int_eq(svm_snapshot_open(rig.engine, &snapshot), SVM_OK);
+    ck_assert_int_eq(svm_object_get(snapshot, &id, &object), SVM_OK);
+    svm_object_free(object);
+    rig_pass(&rig, 2000);
+    rig_sleep(5);
+    svm_gc_run(rig.engine);
+    ck_assert_int_eq(svm_object_get(snapshot, &id, &object), SVM_E_SNAPSHOT_TOO_OLD);
+    ck_assert_ptr_null(object);
+    svm_snapshot_close(snapshot);
+
+    struct svm_cell_txn *txn;
+    ck_assert_int_eq(svm_cell_begin(rig.engine, &txn), SVM_OK);
+    rig_pass(&rig, 2000);
+    rig_sleep(5);
+    svm_gc_run(rig.engine);
+    const struct svm_bytes key = {(const uint8_t *)"k", 1};
+    ck_assert_int_eq(svm_cell_put(txn, key, key), SVM_OK);
+    ck_assert_int_eq(svm_cell_commit(txn, SVM_WAIT_EXECUTED, NULL, NULL), SVM_E_SNAPSHOT_TOO_OLD);
+    rig_deinit(&rig);
+}
+END_TEST
+
+/* Somebody else writes what it reads, every time. */
+static enum svm_err lose(void *arg, struct svm_cell_txn *txn)
+{
+    static uint8_t n;
+    const struct svm_bytes mine = {(const uint8_t *)"mine", 4}, hot = {(const uint8_t *)"hot", 3};
+    struct svm_cell_txn *other;
+    struct svm_bytes value;
+    uint32_t *attempts = arg;
+    enum svm_err err = svm_cell_get(txn, hot, &value);
+    ck_assert(err == SVM_OK || err == SVM_E_NOT_FOUND);
+    ++*attempts;
+    n++;
+    ck_assert_int_eq(svm_cell_begin(rig.engine, &other), SVM_OK);
+    ck_assert_int_eq(svm_cell_put(other, hot, (struct svm_bytes){&n, 1}), SVM_OK);
+    ck_assert_int_eq(svm_cell_commit(other, SVM_WAIT_EXECUTED, NULL, NULL), SVM_OK);
+    return svm_cell_put(txn, mine, hot);
+}
+
+START_TEST(retries_end)
+{
+    rig_init(&rig, SVM_MEMORY);
+    rig.config.cell_attempts_max = 7;
+    rig_open(&rig);
+    struct svm_cell_key key;
+    uint32_t attempts = 0;
+    ck_assert_int_eq(svm_cell_run(rig.engine, lose, &attempts, SVM_WAIT_EXECUTED, NULL, &key),
+                     SVM_E_RETRIES_EXHAUSTED);
+    ck_assert_uint_eq(attempts, 7);
+    ck_assert_uint_eq(key.len, 3);
+    ck_assert_mem_eq(key.b, "hot", 3);
+    rig_deinit(&rig);
+}
+END_TEST
+
+START_TEST(a_checkpoint_opens)
+{
+    char dir[64], copy[96];
+    struct svm_config config;
+    struct svm_engine *engine;
+    struct svm_refusal detail;
+    struct support_tx tx;
+    struct svm_receipt *receipt;
+    struct svm_digest before, after;
+    struct svm_snapshot *snapshot;
+    uint64_t seq;
+    support_temp_dir(dir);
+    svm_config_init(&config);
+    config.workers = 2;
+    config.disk_free_min_bytes = 0;
+    char data[96];
+    snprintf(data, sizeof data, "%s/data", dir);
+    snprintf(copy, sizeof copy, "%s/copy", dir);
+    config.datadir = data;
+    ck_assert_msg(svm_engine_open(&engine, &config, &detail) == SVM_OK, "%s", detail.reason);
+    for (unsigned i = 0; i < 20; i++) {
+        support_add(&tx, engine, "alice", "counter", 1, i);
+        ck_assert_int_eq(svm_submit_wait(engine, tx.bytes, SVM_WAIT_DURABLE, &receipt, NULL, NULL),
+                         SVM_OK);
+        svm_receipt_free(receipt);
+    }
+    ck_assert_int_eq(svm_snapshot_open(engine, &snapshot), SVM_OK);
+    ck_assert_int_eq(svm_state_hash(snapshot, &before), SVM_OK);
+    svm_snapshot_close(snapshot);
+    ck_assert_msg(svm_checkpoint(engine, copy, &seq, &detail) == SVM_OK, "%s", detail.reason);
+    ck_assert_uint_eq(seq, 20);
+    ck_assert_int_eq(svm_checkpoint(engine, copy, &seq, &detail), SVM_E_INVALID_PARAMS);
+    support_add(&tx, engine, "alice", "counter", 1, 20);
+    ck_assert_int_eq(svm_submit_wait(engine, tx.bytes, SVM_WAIT_DURABLE, &receipt, NULL, NULL),
+                     SVM_OK);
+    svm_receipt_free(receipt);
+    svm_engine_close(engine);
+
+    config.datadir = copy;
+    ck_assert_msg(svm_engine_open(&engine, &config, &detail) == SVM_OK, "%s", detail.reason);
+    ck_assert_uint_eq(svm_applied_seq(engine), 20);
+    ck_assert_uint_eq(support_counter(engine, "counter"), 20);
+    ck_assert_int_eq(svm_snapshot_open(engine, &snapshot), SVM_OK);
+    ck_assert_int_eq(svm_state_hash(snapshot, &after), SVM_OK);
+    svm_snapshot_close(snapshot);
+    ck_assert_mem_eq(before.b, after.b, 32);
+    svm_engine_close(engine);
+    support_remove_dir(dir);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("engine");
+    TCase *tc = tcase_create("life");
+    tcase_set_timeout(tc, 60);
+    tcase_add_test(tc, close_waits_for_commits);
+    tcase_add_loop_test(tc, drain_answers_everything, SVM_MEMORY, SVM_INTERVAL + 1);
+    tcase_add_test(tc, a_pause_is_no_leap);
+    tcase_add_test(tc, a_leap_stops_admission_until_the_clocks_agree);
+    tcase_add_test(tc, room_comes_back);
+    tcase_add_test(tc, settings_are_checked);
+    tcase_add_test(tc, an_old_snapshot_is_cancelled);
+    tcase_add_test(tc, retries_end);
+    tcase_add_test(tc, a_checkpoint_opens);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
