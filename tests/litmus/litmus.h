@@ -27,7 +27,7 @@ extern const struct litmus_case litmus_cells[], litmus_objects[],
 /* What main was told. */
 struct litmus_options {
     uint64_t seed;
-    int bug; /* of enum in engine/hooks.h */
+    unsigned bug; /* of enum in engine/hooks.h */
 };
 extern struct litmus_options litmus_options;
 

@@ -31,7 +31,7 @@ enum { BUGS = sizeof bug_names / sizeof bug_names[0] };
 struct options {
     unsigned batches, bug_batches;
     uint64_t seed;
-    int bug;
+    unsigned bug;
     bool bugs;
 };
 
@@ -182,7 +182,7 @@ static bool everything_reached(const struct world_result *r)
 
 /* ---- the test of the test ------------------------------------------------------------------------------------------------ */
 
-static bool bug_is_red(const struct options *options, int bug)
+static bool bug_is_red(const struct options *options, unsigned bug)
 {
     char batches[16], seed[32];
     int status;
@@ -211,9 +211,9 @@ static bool bug_is_red(const struct options *options, int bug)
 
 /* ---- main ------------------------------------------------------------------------------------------------------------------ */
 
-static int find_bug(const char *name)
+static unsigned find_bug(const char *name)
 {
-    for (int i = 0; i < BUGS; i++)
+    for (unsigned i = 0; i < BUGS; i++)
         if (strcmp(bug_names[i], name) == 0)
             return i;
     fprintf(stderr, "no seeded defect %s\n", name);
@@ -260,7 +260,7 @@ int main(int argc, char **argv)
         totals.passed += all;
         totals.failed += !all;
     }
-    for (int bug = 1; options.bugs && bug < BUGS; bug++) {
+    for (unsigned bug = 1; options.bugs && bug < BUGS; bug++) {
         bool red = bug_is_red(&options, bug);
         totals.passed += red;
         totals.failed += !red;

@@ -24,7 +24,7 @@ struct world_plan {
     bool sign;
     bool ordered; /* shared objects alone, nothing in the way of what the scheduler lets run */
     bool reopen;
-    int bug; /* of enum in engine/hooks.h */
+    unsigned bug; /* of enum in engine/hooks.h */
 };
 
 struct world_result {
