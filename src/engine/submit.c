@@ -165,6 +165,15 @@ static struct engine_worker *worker_for_bytes(struct svm_engine *engine, struct 
     return worker_for(engine, owned ? bytes.ptr + OFFSET_INPUT_ID : NULL);
 }
 
+/* Wakes WORKER; when it is busy and its ring fills, a neighbour too, who takes from it. */
+static void wake(struct svm_engine *engine, struct engine_worker *worker)
+{
+    enum { BACKLOG = 16 };
+    park_wake(&worker->park);
+    if (engine->worker_count > 1 && ring_depth(worker->ring) >= BACKLOG)
+        park_wake(&engine->workers[(worker->index + 1) % engine->worker_count].park);
+}
+
 static struct engine_worker *enqueue(struct engine_worker *worker, struct engine_job *job)
 {
     ring_push(worker->ring, job); /* as large as all credits together */
@@ -225,7 +234,7 @@ enum svm_err svm_submit(struct svm_engine *engine, struct svm_bytes bytes, enum 
     atomic_fetch_add(&engine->calls, 1);
     struct engine_worker *worker = submit_bytes(engine, bytes, wait, callback, arg, &local);
     if (worker)
-        park_wake(&worker->park);
+        wake(engine, worker);
     atomic_fetch_sub(&engine->calls, 1);
     return worker ? SVM_OK : refused(engine, &local, refusal);
 }
@@ -246,7 +255,7 @@ void svm_submit_batch(struct svm_engine *engine, struct svm_submission *submissi
     }
     for (uint32_t w = 0; w < engine->worker_count; w++)
         if (woken >> w & 1)
-            park_wake(&engine->workers[w].park);
+            wake(engine, &engine->workers[w]);
     atomic_fetch_sub(&engine->calls, 1);
 }
 
@@ -295,7 +304,7 @@ enum svm_err svm_submit_decoded(struct svm_engine *engine, const struct svm_tx *
             job->arg = arg;
             bool owned = tx->input_count && tx->inputs[0].kind == SVM_KIND_OWNED;
             worker = enqueue(worker_for(engine, owned ? tx->inputs[0].id.b : NULL), job);
-            park_wake(&worker->park);
+            wake(engine, worker);
         } else {
             refusal_init(&local, SVM_E_OVERLOADED);
             job_release(engine, job);

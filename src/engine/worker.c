@@ -539,7 +539,7 @@ static bool has_work(const struct engine_worker *worker)
 
 void worker_main(void *arg)
 {
-    enum { IDLE_US = 100000, RETRY_US = 20 };
+    enum { IDLE_US = 10000, RETRY_US = 20 }; /* idle ones look at their neighbours' rings */
     struct engine_worker *worker = arg;
     mvcc_online(worker->mvcc);
     while (!atomic_load(&worker->engine->stop_workers)) {

@@ -160,8 +160,9 @@ static inline struct mvcc_head *mvcc_slot_head(uint64_t slot)
 
 enum {
     MVCC_CLASS_STEP = 16,
-    MVCC_CLASSES = 40,         /* blocks up to 640 bytes are kept */
-    MVCC_CLASS_KEPT_MAX = 8192 /* per class and thread; one or two classes are in use at a time: some MiB */
+    MVCC_CLASSES = 40, /* blocks up to 640 bytes are kept */
+    MVCC_CLASS_KEPT_MAX =
+        8192 /* per class and thread; one or two classes are in use at a time: some MiB */
 };
 
 struct mvcc_thread {
