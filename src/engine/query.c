@@ -137,31 +137,47 @@ enum svm_err svm_object_get(struct svm_snapshot *snapshot, const struct svm_id *
 
 enum { CANDIDATES = 256 };
 
-/* The next candidates > AFTER from both sources, merged: what `state` says and what has not reached it. Up to where the shorter source
- * reaches, the merge is complete. */
+static int by_id(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct svm_id));
+}
+
+/* Takes COUNT ascending ids along; a source that gave all it may reaches no further than its last one. */
+static void take_along(struct svm_id *out, size_t *count_out, const struct svm_id *ids,
+                       size_t count, struct svm_id *reach)
+{
+    memcpy(out + *count_out, ids, count * sizeof *ids);
+    *count_out += count;
+    if (count == CANDIDATES && memcmp(ids[count - 1].b, reach->b, sizeof reach->b) < 0)
+        *reach = ids[count - 1];
+}
+
+/* The next candidates > AFTER, ascending: what `state` says and what has not reached it. The overlay is asked on either side of `state`: before,
+ * for what leaves it meanwhile, which has reached `state`; behind, for what changes hands meanwhile and is gone from `state`. */
 static enum svm_err candidates(struct svm_engine *engine, const struct svm_address *owner,
-                               const struct svm_id *after, struct svm_id out[2 * CANDIDATES],
+                               const struct svm_id *after, struct svm_id out[3 * CANDIDATES],
                                size_t *count_out)
 {
-    struct svm_id a[CANDIDATES], b[CANDIDATES];
-    size_t na = 0, nb, i = 0, k = 0, n = 0;
-    /* The overlay first: what leaves it meanwhile has reached `state` already. */
-    if (!owners_list(engine->owners, owner, after, b, CANDIDATES, &nb))
+    struct svm_id ids[CANDIDATES], reach;
+    size_t n, all = 0, k = 0;
+    memset(reach.b, 0xff, sizeof reach.b);
+    if (!owners_list(engine->owners, owner, after, ids, CANDIDATES, &n))
         return SVM_E_NO_MEMORY;
+    take_along(out, &all, ids, n, &reach);
     if (!engine->memory) {
-        enum svm_err err = store_owned(engine->store, owner, after, a, CANDIDATES, &na);
+        enum svm_err err = store_owned(engine->store, owner, after, ids, CANDIDATES, &n);
         if (err != SVM_OK)
             return err;
+        take_along(out, &all, ids, n, &reach);
+        if (!owners_list(engine->owners, owner, after, ids, CANDIDATES, &n))
+            return SVM_E_NO_MEMORY;
+        take_along(out, &all, ids, n, &reach);
     }
-    while (i < na || k < nb) {
-        if ((i == na && na == CANDIDATES) || (k == nb && nb == CANDIDATES))
-            break;
-        int c = i == na ? 1 : k == nb ? -1 : memcmp(a[i].b, b[k].b, sizeof a[i].b);
-        out[n++] = c <= 0 ? a[i] : b[k];
-        i += c <= 0;
-        k += c >= 0;
-    }
-    *count_out = n;
+    qsort(out, all, sizeof *out, by_id);
+    for (size_t i = 0; i < all && memcmp(out[i].b, reach.b, sizeof reach.b) <= 0; i++)
+        if (k == 0 || memcmp(out[k - 1].b, out[i].b, sizeof out[i].b) != 0)
+            out[k++] = out[i];
+    *count_out = k;
     return SVM_OK;
 }
 
@@ -177,7 +193,7 @@ static enum svm_err list(struct svm_snapshot *snapshot, struct mvcc_thread *thre
                          bool *more_out)
 {
     struct svm_engine *engine = snapshot->engine;
-    struct svm_id ids[2 * CANDIDATES], last;
+    struct svm_id ids[3 * CANDIDATES], last;
     size_t n = 1;
     while (n > 0) {
         enum svm_err err = candidates(engine, owner, after, ids, &n);
@@ -256,11 +272,6 @@ static bool collect_resident(void *arg, struct mvcc_head *head)
     struct svm_id id;
     memcpy(id.b, head->key, sizeof id.b);
     return id_list_add(arg, &id);
-}
-
-static int by_id(const void *a, const void *b)
-{
-    return memcmp(a, b, sizeof(struct svm_id));
 }
 
 /* Every id that may be live: resident ones first, then those on the disk (an eviction in between moves an id from the first to the second). */

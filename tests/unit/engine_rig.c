@@ -54,6 +54,18 @@ static enum svm_err log_write(void *self, const struct svm_kv_op *ops, size_t co
     return current->log_inner.write(self, ops, count, sync);
 }
 
+static struct svm_kv_iter *state_iter_open(void *self)
+{
+    void (*fn)(struct rig *) = NULL;
+    if (pthread_equal(pthread_self(), current->thread)) {
+        fn = current->on_state_iter;
+        current->on_state_iter = NULL;
+    }
+    if (fn)
+        fn(current);
+    return current->state_iter_open(self);
+}
+
 static void claimed(void *arg, const struct svm_digest *digest, enum svm_path path)
 {
     struct rig *rig = arg;
@@ -76,6 +88,9 @@ void rig_init(struct rig *rig, enum svm_durability mode)
     store_kv_ram_ops(&rig->state_ops, rig->state);
     rig->log_ops = rig->log_inner;
     rig->log_ops.write = log_write;
+    rig->state_iter_open = rig->state_ops.iter_open;
+    rig->state_ops.iter_open = state_iter_open;
+    rig->thread = pthread_self();
     current = rig;
     rig->hooks.clock = &rig->clock;
     rig->hooks.claimed = claimed;

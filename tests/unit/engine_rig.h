@@ -16,13 +16,16 @@ struct rig {
     struct engine_hooks hooks;
     struct clock clock;
     struct svm_kv_ops log_ops, state_ops, log_inner;
+    struct svm_kv_iter *(*state_iter_open)(void *self);
     struct store_kv_ram *log, *state;
-    _Atomic uint64_t wall_ms, boot_ms; /* rig_pass moves both */
-    _Atomic bool log_held;             /* writes of the log wait */
-    _Atomic bool claims_held;          /* transactions wait under their claims */
-    _Atomic uint32_t at_claims;        /* how many have been there */
-    _Atomic uint64_t leap_ms;          /* the next look at the wall clock takes this long */
-    _Atomic bool stall_worker;         /* the next worker that looks at the clock waits */
+    _Atomic uint64_t wall_ms, boot_ms;   /* rig_pass moves both */
+    _Atomic bool log_held;               /* writes of the log wait */
+    void (*on_state_iter)(struct rig *); /* once, when the test's own thread walks the state */
+    pthread_t thread;
+    _Atomic bool claims_held;   /* transactions wait under their claims */
+    _Atomic uint32_t at_claims; /* how many have been there */
+    _Atomic uint64_t leap_ms;   /* the next look at the wall clock takes this long */
+    _Atomic bool stall_worker;  /* the next worker that looks at the clock waits */
     _Atomic bool stalled;
 };
 
