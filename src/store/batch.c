@@ -225,3 +225,16 @@ enum svm_err store_batch_sort(struct store_batch *batch, const struct svm_kv_op 
     *count_out = count;
     return SVM_OK;
 }
+
+size_t store_batch_tail(const struct svm_kv_op *ops, size_t count, uint8_t kind)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (ops[middle].key.ptr[0] < kind)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}

@@ -38,5 +38,7 @@ void store_batch_del(struct store_batch *batch, struct svm_bytes key);
  * Returns SVM_OK or SVM_E_NO_MEMORY (of this call or of an earlier one). */
 SVM_MUST_USE enum svm_err store_batch_sort(struct store_batch *batch,
                                            const struct svm_kv_op **ops_out, size_t *count_out);
+/* store_batch_tail: index of the first of COUNT sorted OPS whose key begins with KIND or above. */
+size_t store_batch_tail(const struct svm_kv_op *ops, size_t count, uint8_t kind);
 
 #endif

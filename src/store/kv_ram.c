@@ -283,6 +283,12 @@ static enum svm_err ram_write(void *self, const struct svm_kv_op *ops, size_t co
     return SVM_OK;
 }
 
+static enum svm_err ram_ingest(void *self, const struct svm_kv_op *ops, size_t count, size_t tail)
+{
+    SVM_ASSERT(tail <= count);
+    return ram_write(self, ops, count, true); /* true: what was written before is durable with it */
+}
+
 static enum svm_err ram_sync(void *self)
 {
     struct store_kv_ram *ram = self;
@@ -418,6 +424,7 @@ void store_kv_ram_ops(struct svm_kv_ops *ops_out, struct store_kv_ram *ram)
         .write = ram_write,
         .sync = ram_sync,
         .flush = ram_sync,
+        .ingest = ram_ingest,
         .del_range = ram_del_range,
         .get = ram_get,
         .iter_open = ram_iter_open,

@@ -12,15 +12,25 @@
  *   one column family              several with the WAL off lose data (8.1)
  *   no pipelined, no unordered     the latter breaks snapshots
  *   no memtable insert hint        a fifth faster, but its skip list asserts when a key comes out of order (seen in 7.8.3)
+ *   files are ingested after a flush   an ingested file has one position, a memtable a span of them; a memtable that began before the
+ *                                  file and is flushed after it has a span around the file's, and compaction within L0 can
+ *                                  then put them in the wrong order (5913, 10922; 7.9 orders L0 in another way)
+ *   names of files to ingest are removed before they are written   after a crash such a name can still be a second link to a file
+ *                                  that the database has taken over: to write through it would be the end of that file
  * A checkpoint is preceded by a flush, because a hard-linked WAL may be unsynced (9.4). */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <errno.h>
+#include <time.h>
+#include <unistd.h>
+
 #include <rocksdb/c.h>
 
 #include "base/assert.h"
+#include "base/fault.h"
 #include "store/store.h"
 
 enum {
@@ -30,6 +40,13 @@ enum {
     LOG_CACHE_BYTES = 8 * MIB,
     STATE_CACHE_BYTES = 64 * MIB,
     BUFFERS_MAX = 4,
+    LEVELS = 7,
+    PLAIN_LEVELS = 3,   /* not compressed: rows there will be rewritten soon */
+    LEVEL0_COMPACT = 8, /* files that start a compaction */
+    LEVEL0_SLOW = 24,   /* and throttle writes, ... */
+    LEVEL0_STOP = 32,   /* ... and stop them: what a read has to look through at most */
+    INGEST_FILES = 2,
+    INGEST_PATH_BYTES = 16,
     OPEN_FILES_MAX = 512,
     RECOVERY_POINT_IN_TIME = 2,
     INFO_LEVEL_WARN = 2,
@@ -42,6 +59,11 @@ struct rocks {
     rocksdb_writeoptions_t *write_plain, *write_sync;
     rocksdb_readoptions_t *read_point, *read_scan;
     rocksdb_flushoptions_t *flush;
+    /* state: files to ingest */
+    rocksdb_options_t *file_options;
+    rocksdb_envoptions_t *file_env;
+    rocksdb_ingestexternalfileoptions_t *ingest;
+    char *file_path[INGEST_FILES];
     pthread_mutex_t
         batch_lock; /* writes come from one thread, range deletions perhaps from another */
     rocksdb_writebatch_t *batch; /* reused: it keeps its memory */
@@ -101,14 +123,6 @@ static enum svm_err rocks_write(void *self, const struct svm_kv_op *ops, size_t 
     return rocks_check(rocks, text);
 }
 
-static enum svm_err rocks_sync(void *self)
-{
-    struct rocks *rocks = self;
-    char *text = NULL;
-    rocksdb_flush_wal(rocks->db, 1, &text);
-    return rocks_check(rocks, text);
-}
-
 static enum svm_err rocks_flush(void *self)
 {
     struct rocks *rocks = self;
@@ -116,6 +130,124 @@ static enum svm_err rocks_flush(void *self)
     rocksdb_flush(rocks->db, rocks->flush, &text);
     enum svm_err err = rocks_check(rocks, text);
     return err == SVM_OK ? rocks_background(rocks) : err;
+}
+
+/* ---- ingestion --------------------------------------------------------------------------------------------- */
+
+static enum svm_err file_remove(struct rocks *rocks, const char *path)
+{
+    if (unlink(path) == 0 || errno == ENOENT)
+        return SVM_OK;
+    char text[FAILURE_TEXT_BYTES];
+    snprintf(text, sizeof text, "%.120s: %s", path, strerror(errno));
+    return rocks_check(rocks, strdup(text));
+}
+
+/* file_write: OPS as a table file at PATH, synced. */
+static enum svm_err file_write(struct rocks *rocks, const char *path, const struct svm_kv_op *ops,
+                               size_t count)
+{
+    enum svm_err err = file_remove(rocks, path);
+    if (err != SVM_OK)
+        return err;
+    char *text = NULL;
+    rocksdb_sstfilewriter_t *writer =
+        rocksdb_sstfilewriter_create(rocks->file_env, rocks->file_options);
+    rocksdb_sstfilewriter_open(writer, path, &text);
+    for (size_t i = 0; i < count && text == NULL; i++) {
+        const char *key = (const char *)ops[i].key.ptr;
+        if (ops[i].del)
+            rocksdb_sstfilewriter_delete(writer, key, ops[i].key.len, &text);
+        else
+            rocksdb_sstfilewriter_put(writer, key, ops[i].key.len, (const char *)ops[i].value.ptr,
+                                      ops[i].value.len, &text);
+    }
+    if (text == NULL)
+        rocksdb_sstfilewriter_finish(writer, &text); /* syncs */
+    rocksdb_sstfilewriter_destroy(writer);
+    return rocks_check(rocks, text);
+}
+
+static unsigned level0_files(struct rocks *rocks)
+{
+    char *text = rocksdb_property_value(rocks->db, "rocksdb.num-files-at-level0");
+    unsigned files = text == NULL ? 0 : (unsigned)strtoul(text, NULL, 10);
+    rocksdb_free(text);
+    return files;
+}
+
+/* level0_wait: the database throttles writes while L0 is long, but not ingestion: without this, reads would get slower for ever. */
+static enum svm_err level0_wait(struct rocks *rocks)
+{
+    static const struct timespec pause = {.tv_nsec = 2000000};
+    while (level0_files(rocks) >= LEVEL0_STOP) {
+        enum svm_err err = rocks_background(rocks);
+        if (err != SVM_OK)
+            return err;
+        nanosleep(&pause, NULL);
+    }
+    return SVM_OK;
+}
+
+static enum svm_err rocks_ingest(void *self, const struct svm_kv_op *ops, size_t count, size_t tail)
+{
+    struct rocks *rocks = self;
+    const size_t first[INGEST_FILES] = {0, tail}, end[INGEST_FILES] = {tail, count};
+    const char *paths[INGEST_FILES];
+    size_t files = 0;
+    SVM_ASSERT(tail <= count);
+    enum svm_err err = level0_wait(rocks);
+    for (size_t i = 0; i < INGEST_FILES && err == SVM_OK; i++) {
+        if (first[i] == end[i])
+            continue;
+        paths[files] = rocks->file_path[i];
+        err = file_write(rocks, paths[files++], ops + first[i], end[i] - first[i]);
+    }
+    FAULT_POINT("store.ingest.before");
+    if (err == SVM_OK)
+        err = rocks_flush(rocks);
+    if (err != SVM_OK || files == 0)
+        return err;
+    char *text = NULL;
+    rocksdb_ingest_external_file(rocks->db, paths, files, rocks->ingest, &text);
+    FAULT_POINT("store.ingest.after");
+    return rocks_check(rocks, text);
+}
+
+/* Whole table files below L0 that lie in the range. */
+static enum svm_err rocks_drop(void *self, struct svm_bytes from, struct svm_bytes to)
+{
+    struct rocks *rocks = self;
+    char *text = NULL;
+    rocksdb_delete_file_in_range(rocks->db, (const char *)from.ptr, from.len, (const char *)to.ptr,
+                                 to.len, &text);
+    return rocks_check(rocks, text);
+}
+
+/* ingest_make: what ingestion needs of a state at DIR. False = no memory. */
+static bool ingest_make(struct rocks *rocks, const char *dir)
+{
+    size_t len = strlen(dir) + INGEST_PATH_BYTES;
+    for (size_t i = 0; i < INGEST_FILES; i++) {
+        rocks->file_path[i] = malloc(len);
+        if (rocks->file_path[i] == NULL)
+            return false;
+        snprintf(rocks->file_path[i], len, "%s/ingest-%zu", dir, i);
+    }
+    rocks->file_env = rocksdb_envoptions_create();
+    rocks->ingest = rocksdb_ingestexternalfileoptions_create();
+    rocksdb_ingestexternalfileoptions_set_move_files(rocks->ingest, 1);
+    return true;
+}
+
+/* ---- svm_kv_ops, the rest ---------------------------------------------------------------------------------- */
+
+static enum svm_err rocks_sync(void *self)
+{
+    struct rocks *rocks = self;
+    char *text = NULL;
+    rocksdb_flush_wal(rocks->db, 1, &text);
+    return rocks_check(rocks, text);
 }
 
 static enum svm_err rocks_del_range(void *self, struct svm_bytes from, struct svm_bytes to)
@@ -256,6 +388,14 @@ static void rocks_close(void *self)
         rocksdb_writeoptions_destroy(rocks->write_sync);
     if (rocks->options != NULL)
         rocksdb_options_destroy(rocks->options);
+    if (rocks->file_options != NULL)
+        rocksdb_options_destroy(rocks->file_options);
+    if (rocks->file_env != NULL)
+        rocksdb_envoptions_destroy(rocks->file_env);
+    if (rocks->ingest != NULL)
+        rocksdb_ingestexternalfileoptions_destroy(rocks->ingest);
+    for (size_t i = 0; i < INGEST_FILES; i++)
+        free(rocks->file_path[i]);
     pthread_mutex_destroy(&rocks->batch_lock);
     pthread_mutex_destroy(&rocks->failure_lock);
     free(rocks);
@@ -310,10 +450,17 @@ static void options_state(rocksdb_options_t *options, rocksdb_block_based_table_
     rocksdb_block_based_options_set_whole_key_filtering(table, 1);
     rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 1);
     rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(table, 1);
-    rocksdb_options_set_compression(options, rocksdb_lz4_compression);
+    int levels[LEVELS];
+    for (int i = 0; i < LEVELS; i++)
+        levels[i] = i < PLAIN_LEVELS ? rocksdb_no_compression : rocksdb_lz4_compression;
+    rocksdb_options_set_num_levels(options, LEVELS);
+    rocksdb_options_set_compression_per_level(options, levels, LEVELS);
     rocksdb_options_set_write_buffer_size(options, STATE_BUFFER_BYTES);
     rocksdb_options_set_target_file_size_base(options, 64 * MIB);
-    rocksdb_options_set_max_bytes_for_level_base(options, 256 * MIB);
+    rocksdb_options_set_max_bytes_for_level_base(options, 512 * MIB);
+    rocksdb_options_set_level0_file_num_compaction_trigger(options, LEVEL0_COMPACT);
+    rocksdb_options_set_level0_slowdown_writes_trigger(options, LEVEL0_SLOW);
+    rocksdb_options_set_level0_stop_writes_trigger(options, LEVEL0_STOP + 4);
 }
 
 /* options_make: what the C API has no setter for goes through the text form. NULL with REASON on failure. */
@@ -370,6 +517,17 @@ enum svm_err store_kv_rocks_open(struct svm_kv_ops *ops_out, const char *dir, bo
     rocksdb_flushoptions_set_wait(rocks->flush, 1);
     rocks->batch = rocksdb_writebatch_create();
 
+    if (!is_log) {
+        rocks->file_options = options_make(false, reason);
+        if (rocks->file_options == NULL || !ingest_make(rocks, dir)) {
+            rocks_close(rocks);
+            return SVM_E_IO;
+        }
+        /* such files are read and rewritten soon: none of their levels is worth compressing */
+        rocksdb_options_set_compression_per_level(rocks->file_options, NULL, 0);
+        rocksdb_options_set_compression(rocks->file_options, rocksdb_no_compression);
+    }
+
     char *text = NULL;
     rocks->db = rocksdb_open(rocks->options, dir, &text);
     if (text != NULL) {
@@ -384,7 +542,9 @@ enum svm_err store_kv_rocks_open(struct svm_kv_ops *ops_out, const char *dir, bo
         .write = rocks_write,
         .sync = rocks_sync,
         .flush = rocks_flush,
+        .ingest = is_log ? NULL : rocks_ingest,
         .del_range = rocks_del_range,
+        .drop = is_log ? NULL : rocks_drop,
         .get = rocks_get,
         .iter_open = rocks_iter_open,
         .iter_seek = rocks_iter_seek,

@@ -9,6 +9,8 @@
 #include "store/parts.h"
 #include "store/rows.h"
 
+enum { PACE_LITTLE = 1 << 20, PACE_BYTES = 32 << 20, PACE_US = 500000 };
+
 static enum svm_err put_row(struct store_batch *batch, uint8_t kind, const void *a, size_t a_len,
                             const void *b, size_t b_len, struct svm_bytes value)
 {
@@ -88,28 +90,26 @@ static enum svm_err put_receipt(struct store_batch *batch, const struct model_ef
     struct svm_receipt *receipt = model_receipt_of(tx);
     if (receipt == NULL)
         return SVM_E_NO_MEMORY;
-    size_t size = model_receipt_size(receipt);
-    uint8_t *value = store_batch_alloc(batch, size);
-    if (value != NULL) {
-        uint8_t *end = model_receipt_encode(value, receipt);
-        SVM_ASSERT(end == value + size);
+    size_t size = ROW_ORDER_HEAD_BYTES + model_receipt_size(receipt);
+    uint8_t *order = store_batch_alloc(batch, size);
+    if (order != NULL) {
+        memcpy(order, tx->digest.b, 32);
+        bytes_put_u64le(order + 32, tx->node_ms);
+        uint8_t *end = model_receipt_encode(order + ROW_ORDER_HEAD_BYTES, receipt);
+        SVM_ASSERT(end == order + size);
     }
     free(receipt); /* one malloc, says model.h */
-    if (value == NULL)
+    uint8_t *where = store_batch_alloc(batch, ROW_SEQ_BYTES);
+    if (order == NULL || where == NULL)
         return SVM_E_NO_MEMORY;
+    bytes_put_u64le(where, tx->seq);
 
     uint8_t seq[8];
-    uint8_t *order = store_batch_alloc(batch, ROW_ORDER_BYTES);
-    if (order == NULL)
-        return SVM_E_NO_MEMORY;
     bytes_put_u64be(seq, tx->seq);
-    memcpy(order, tx->digest.b, 32);
-    bytes_put_u64le(order + 32, tx->node_ms);
-    enum svm_err err =
-        put_row(batch, ROW_RECEIPT, tx->digest.b, 32, NULL, 0, (struct svm_bytes){value, size});
+    enum svm_err err = put_row(batch, ROW_RECEIPT, tx->digest.b, 32, NULL, 0,
+                               (struct svm_bytes){where, ROW_SEQ_BYTES});
     if (err == SVM_OK)
-        err = put_row(batch, ROW_ORDER, seq, sizeof seq, NULL, 0,
-                      (struct svm_bytes){order, ROW_ORDER_BYTES});
+        err = put_row(batch, ROW_ORDER, seq, sizeof seq, NULL, 0, (struct svm_bytes){order, size});
     return err;
 }
 
@@ -218,7 +218,9 @@ static enum svm_err collect(struct store *store, struct store_meta *meta, uint64
     return err;
 }
 
-static enum svm_err batch_write(struct store *store, const struct store_meta *meta)
+/* batch_write: the batch with META as its last word. AS_FILE: durably, as files of their own, if the database can. A file holds a
+ * meta row as well, so the rows and M are there together or not at all. */
+static enum svm_err batch_write(struct store *store, const struct store_meta *meta, bool as_file)
 {
     static const uint8_t key = ROW_META;
     uint8_t row[STORE_META_BYTES];
@@ -230,11 +232,18 @@ static enum svm_err batch_write(struct store *store, const struct store_meta *me
     enum svm_err err = store_batch_sort(&store->batch, &ops, &count);
     if (err != SVM_OK)
         return err;
+    const struct svm_kv_ops *kv = &store->state_kv;
+    as_file = as_file && kv->ingest != NULL;
     FAULT_POINT("store.materialise.before_write");
-    err = store->state_kv.write(store->state_kv.self, ops, count, false);
+    if (as_file)
+        err = kv->ingest(kv->self, ops, count, store_batch_tail(ops, count, ROW_ORDER));
+    else
+        err = kv->write(kv->self, ops, count, false);
     FAULT_POINT("store.materialise.after_write");
     if (err != SVM_OK)
         return store_fail(store, SVM_E_IO, "the state cannot be written", &store->state_kv);
+    if (as_file)
+        store->held = meta->seq;
     atomic_fetch_add_explicit(&store->counts.rows, count, memory_order_relaxed);
     return SVM_OK;
 }
@@ -252,7 +261,7 @@ enum svm_err store_materialise_upto(struct store *store, uint64_t upto, size_t b
     store_batch_clear(&store->batch);
     enum svm_err err = collect(store, &meta, upto, bytes_max, &did, &bytes);
     if (err == SVM_OK)
-        err = batch_write(store, &meta);
+        err = batch_write(store, &meta, bytes >= store->ingest_bytes);
     store_batch_clear(&store->batch);
     if (err == SVM_E_CORRUPT)
         return store_fail(store, err, "the log is damaged", &store->log_kv);
@@ -269,6 +278,16 @@ enum svm_err store_materialise_upto(struct store *store, uint64_t upto, size_t b
     return SVM_OK;
 }
 
+/* not_yet: more of the log would make a better batch. Every file of `state` costs a share of a compaction, however small it
+ * is, and rows that are written again before the batch is made cost nothing. */
+static bool not_yet(struct store *store)
+{
+    uint64_t dirty = store_dirty_bytes(store);
+    if (dirty < PACE_LITTLE || dirty >= PACE_BYTES)
+        return false;
+    return store_now_us() - store->batched_us < PACE_US;
+}
+
 enum svm_err store_materialise(struct store *store, size_t bytes_max, uint64_t *did_out)
 {
     *did_out = 0;
@@ -276,7 +295,12 @@ enum svm_err store_materialise(struct store *store, size_t bytes_max, uint64_t *
         return SVM_OK;
     if (store_has_failed(store))
         return SVM_E_IO;
-    SVM_ASSERT(bytes_max > 0);
+    if (bytes_max == STORE_PACED) {
+        if (not_yet(store))
+            return SVM_OK;
+        bytes_max = PACE_BYTES;
+        store->batched_us = store_now_us();
+    }
     if (store_synced(store) == store->meta.seq) {
         enum svm_err err = store->mode == STORE_SYNC ? SVM_OK : store_log_sync(store);
         if (err != SVM_OK)
@@ -328,7 +352,7 @@ enum svm_err store_state_create(struct store *store, const struct model_genesis 
     store_batch_clear(&store->batch);
     err = put_genesis(store, &meta, genesis);
     if (err == SVM_OK)
-        err = batch_write(store, &meta);
+        err = batch_write(store, &meta, false);
     store_batch_clear(&store->batch);
     if (err != SVM_OK)
         return err;

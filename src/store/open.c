@@ -9,7 +9,7 @@
 #include "store/parts.h"
 #include "store/rows.h"
 
-enum { REASON_BYTES = 120, DISK_FREE_CACHE_MS = 100 };
+enum { REASON_BYTES = 120, DISK_FREE_CACHE_MS = 100, STORE_INGEST_BYTES = 4 << 20 };
 
 #define SAY(reason, ...) ((void)snprintf((reason), REASON_BYTES, __VA_ARGS__))
 
@@ -83,6 +83,7 @@ static struct store *store_make(const struct store_config *config)
     store->mode = config->mode;
     store->log = config->log;
     store->log_arg = config->log_arg;
+    store->ingest_bytes = config->ingest_bytes == 0 ? STORE_INGEST_BYTES : config->ingest_bytes;
     store_dir_init(&store->dir);
     store_batch_init(&store->batch);
     store_retention(store, config->receipts_seconds, config->history_versions,

@@ -25,6 +25,7 @@ struct store_sweep_at {
     uint64_t count;    /* newer rows of `id` seen */
     uint64_t since_ms; /* when the next newer version was written */
     uint64_t order;    /* receipts at positions below are gone */
+    uint64_t dropped;  /* and their room was given back below this one */
 };
 
 struct store {
@@ -44,6 +45,9 @@ struct store {
     _Atomic uint64_t receipts_seconds, history_versions, history_seconds;
 
     struct store_meta meta;
+    uint64_t held;       /* `state` holds this position durably: the log up to it may go */
+    uint64_t batched_us; /* when the last batch was written */
+    size_t ingest_bytes;
     struct store_batch batch;
     struct model_frame *frame;
     struct model_object *object; /* scratch: room for the largest */
@@ -67,7 +71,7 @@ static inline bool store_has_failed(const struct store *store)
     return atomic_load_explicit(&store->failed, memory_order_acquire) != 0;
 }
 void store_say(const struct store *store, int level, const char *event, const char *text);
-uint64_t store_now_us(void); /* monotonic; for counters alone */
+uint64_t store_now_us(void); /* monotonic; for counters and the pace alone */
 
 /* store_materialise_upto: the materialiser. Consume whole groups, first M + 1, last at most UPTO, until BYTES_MAX of log are
  * read or the log ends; one batch. The headers' chain is checked; the frames' hashes were, where they came from (recovery, commit). */

@@ -13,7 +13,7 @@
 #include "store/group.h"
 #include "store/parts.h"
 
-enum { REASON_BYTES = 120, REPLAY_BYTES = 8 << 20 };
+enum { REASON_BYTES = 120, REPLAY_BYTES = 32 << 20 };
 
 struct scan {
     uint64_t begin;         /* first position in the log; 0 = the log is empty */
@@ -129,6 +129,7 @@ static enum svm_err replay(struct store *store, uint64_t end)
 static void positions_set(struct store *store, const struct scan *scan)
 {
     store->log_hash = scan->hash;
+    store->held = store->meta.seq; /* read from disk */
     store->trimmed =
         scan->begin == 0 || scan->begin > store->meta.seq ? store->meta.seq : scan->begin - 1;
     atomic_store_explicit(&store->logged, scan->end, memory_order_release);

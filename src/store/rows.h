@@ -5,9 +5,10 @@
  *     'h' id 32, ~version 8                   seq 8, object row      every version written, newest first within an id
  *     'm'                                     meta, see meta.h       in every batch, so that it cannot part from the rows
  *     'o' id 32                               seq 8, object row      newest version; tombstones stay for ever
- *     'r' digest 32                           receipt row
+ *     'r' digest 32                           seq 8                  where the receipt is
  *     'w' owner 32, id 32                     empty                  who owns what
- *     'x' seq 8                               digest 32, node_ms 8   receipts in order, for retention and listing */
+ *     'x' seq 8                               digest 32, node_ms 8,  receipts in order: appended, never in between, so that
+ *                                             receipt row            they are written once; last of all kinds for that */
 #ifndef STORE_ROWS_H
 #define STORE_ROWS_H
 
@@ -28,7 +29,7 @@ enum {
 
     ROW_SEQ_BYTES = 8,
     ROW_CELL_HEAD_BYTES = 17,
-    ROW_ORDER_BYTES = 40,
+    ROW_ORDER_HEAD_BYTES = 40,
     ROW_KEY_MAX = 1 + 2 * 32
 };
 

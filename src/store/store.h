@@ -30,7 +30,12 @@ struct svm_kv_ops {
     enum svm_err (*sync)(void *self); /* everything written so far is durable (log) */
     enum svm_err (*flush)(
         void *self); /* everything written so far is on disk without a WAL (state); waits */
+    /* ingest: as write, but durable on return, with all that was written before (state). OPS ascend, each key once; those from
+     * TAIL on (COUNT = none) have keys above everything that is there. NULL = not to be had: write. */
+    enum svm_err (*ingest)(void *self, const struct svm_kv_op *ops, size_t count, size_t tail);
     enum svm_err (*del_range)(void *self, struct svm_bytes from, struct svm_bytes to);
+    /* drop: give back the room of [FROM, TO), which nobody reads any more, as far as that is cheap. Keys may stay. NULL = never. */
+    enum svm_err (*drop)(void *self, struct svm_bytes from, struct svm_bytes to);
     /* get: gives *value_out (free); SVM_E_NOT_FOUND. */
     enum svm_err (*get)(void *self, struct svm_bytes key, uint8_t **value_out, size_t *len_out);
     struct svm_kv_iter *(*iter_open)(void *self);                      /* NULL = no memory */
@@ -73,6 +78,8 @@ struct store_config {
     uint64_t receipts_seconds;
     uint64_t history_versions; /* 0 = no history */
     uint64_t history_seconds;
+    uint64_t
+        ingest_bytes; /* of log in one batch, from which on it enters `state` as a file; 0 = 4 MiB */
     void (*log)(void *arg, int level, const char *event,
                 const char *text); /* level: 0 error .. 3 debug; may be NULL */
     void *log_arg;
@@ -121,11 +128,15 @@ uint64_t store_dirty_bytes(const struct store *store); /* logged and not materia
 /* ---- state: the materialiser --------------------------------------------------------------------------------- */
 
 /* store_materialise: consume synced groups (MODE WRITE and INTERVAL: syncs the log first when nothing synced is left) up to about BYTES_MAX
- * of log into one sorted state batch with its meta row. DID_OUT: groups consumed. */
+ * of log into one sorted state batch with its meta row. DID_OUT: groups consumed. A small batch is held by `state` after the next
+ * flush; a big one is a file and durable on return.
+ * BYTES_MAX = STORE_PACED: batches of the size that costs least. A little (below 1 MiB) and a lot (32 MiB) go at once, what lies
+ * between waits for more, half a second since the last batch at most: then nothing is done and DID_OUT is 0. */
+enum { STORE_PACED = 0 };
 SVM_MUST_USE enum svm_err store_materialise(struct store *store, size_t bytes_max,
                                             uint64_t *did_out);
 uint64_t store_materialised(const struct store *store); /* M */
-/* store_trim: flush `state`, then delete the log up to what the flush holds. Called when enough has piled up. */
+/* store_trim: flush `state` unless a file holds it all, then delete the log up to M. Called when enough has piled up. */
 SVM_MUST_USE enum svm_err store_trim(struct store *store);
 /* store_sweep: drop receipts older than receipts_seconds and history beyond its limits; visits at most BUDGET rows. */
 SVM_MUST_USE enum svm_err store_sweep(struct store *store, uint64_t now_ms, size_t budget);

@@ -258,6 +258,7 @@ static void bed_init(struct bed *bed, uint64_t seed, enum store_mode mode)
     bed->seed = seed;
     bed->config = (struct store_config){
         .mode = mode, .receipts_seconds = 86400, .history_versions = 3, .history_seconds = 86400};
+    bed->config.ingest_bytes = getenv("SVM_BED_FILES") != NULL ? 1 : 0;
     bed->world = malloc(sizeof *bed->world);
     ck_assert_ptr_nonnull(bed->world);
     world_init(bed->world, seed);
@@ -485,4 +486,9 @@ void bed_check(struct bed *bed, uint64_t seq)
     check_receipts(bed, world);
     world_deinit(world);
     free(world);
+}
+
+void bed_files(void)
+{
+    ck_assert_int_eq(setenv("SVM_BED_FILES", "1", 1), 0);
 }

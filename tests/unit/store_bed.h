@@ -84,5 +84,7 @@ uint64_t bed_materialise(struct bed *bed, size_t bytes_max); /* groups */
 /* bed_check: what can be read is the world after SEQ steps, no more and no less. */
 void bed_check(struct bed *bed, uint64_t seq);
 void bed_remove(const char *dir);
+/* bed_files: a fixture: in this process and its children every batch enters `state` as a file. */
+void bed_files(void);
 
 #endif

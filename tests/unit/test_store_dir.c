@@ -482,22 +482,26 @@ int main(int argc, char **argv)
     if (argc == WORKER_ARGS)
         return worker(argv);
     Suite *suite = suite_create("store_dir");
-    TCase *tcase = tcase_create("dir");
-    tcase_set_timeout(tcase, 200);
-    tcase_add_test(tcase, a_directory_comes_back);
-    tcase_add_test(tcase, files_are_private);
-    tcase_add_test(tcase, one_process_at_a_time);
-    tcase_add_test(tcase, foreign_data_is_refused_and_not_touched);
-    tcase_add_test(tcase, an_unusable_path_is_an_error);
-    tcase_add_test(tcase, creation_can_be_begun_anew);
-    tcase_add_test(tcase, kill_loses_nothing);
-    tcase_add_test(tcase, a_torn_wal_leaves_a_prefix);
-    tcase_add_test(tcase, a_flipped_bit_in_the_wal_leaves_a_prefix);
-    tcase_add_test(tcase, a_synced_wal_is_whole_or_refused);
-    tcase_add_test(tcase, a_damaged_mark_does_no_harm);
-    tcase_add_test(tcase, a_checkpoint_opens_as_any_directory);
-    tcase_add_test(tcase, a_checkpoint_that_cannot_be_made_leaves_the_store_well);
-    suite_add_tcase(suite, tcase);
+    for (int files = 0; files < 2; files++) {
+        TCase *tcase = tcase_create(files ? "dir, as files" : "dir");
+        tcase_set_timeout(tcase, 200);
+        tcase_add_test(tcase, a_directory_comes_back);
+        tcase_add_test(tcase, files_are_private);
+        tcase_add_test(tcase, one_process_at_a_time);
+        tcase_add_test(tcase, foreign_data_is_refused_and_not_touched);
+        tcase_add_test(tcase, an_unusable_path_is_an_error);
+        tcase_add_test(tcase, creation_can_be_begun_anew);
+        tcase_add_test(tcase, kill_loses_nothing);
+        tcase_add_test(tcase, a_torn_wal_leaves_a_prefix);
+        tcase_add_test(tcase, a_flipped_bit_in_the_wal_leaves_a_prefix);
+        tcase_add_test(tcase, a_synced_wal_is_whole_or_refused);
+        tcase_add_test(tcase, a_damaged_mark_does_no_harm);
+        tcase_add_test(tcase, a_checkpoint_opens_as_any_directory);
+        tcase_add_test(tcase, a_checkpoint_that_cannot_be_made_leaves_the_store_well);
+        if (files)
+            tcase_add_checked_fixture(tcase, bed_files, NULL);
+        suite_add_tcase(suite, tcase);
+    }
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);

@@ -1,6 +1,9 @@
 /* Both implementations of svm_kv_ops against one naive twin; the crashes of the one in memory. */
 #include "store_bed.h"
 
+#include <dirent.h>
+#include <unistd.h>
+
 enum { KEYS = 40 };
 
 struct twin {
@@ -81,6 +84,26 @@ static void random_write(const struct svm_kv_ops *kv, struct rng *rng, struct tw
     ck_assert_int_eq(kv->write(kv->self, ops, count, rng_below(rng, 4) == 0), SVM_OK);
 }
 
+/* A batch as files: ascending keys, each once, split anywhere. */
+static void random_ingest(const struct svm_kv_ops *kv, struct rng *rng, struct twin *twin)
+{
+    struct svm_kv_op ops[KEYS];
+    uint8_t keys[KEYS][4];
+    uint32_t values[KEYS];
+    size_t count = 0;
+    for (unsigned index = 0; index < KEYS; index++) {
+        if (rng_below(rng, 4) != 0)
+            continue;
+        values[count] = (uint32_t)rng_next(rng);
+        bool del = rng_below(rng, 3) == 0;
+        ops[count] = (struct svm_kv_op){
+            .key = key_of(index, keys[count]), .value = {(uint8_t *)&values[count], 4}, .del = del};
+        twin->present[index] = !del;
+        twin->value[index] = values[count++];
+    }
+    ck_assert_int_eq(kv->ingest(kv->self, ops, count, rng_below(rng, count + 1)), SVM_OK);
+}
+
 static void random_del_range(const struct svm_kv_ops *kv, struct rng *rng, struct twin *twin)
 {
     uint8_t from[4], to[4];
@@ -101,6 +124,8 @@ static void conform(const struct svm_kv_ops *kv, uint64_t seed, unsigned rounds)
     for (unsigned round = 0; round < rounds; round++) {
         if (rng_below(&rng, 10) == 0)
             random_del_range(kv, &rng, &twin);
+        else if (kv->ingest != NULL && rng_below(&rng, 8) == 0)
+            random_ingest(kv, &rng, &twin);
         else
             random_write(kv, &rng, &twin);
         compare_now(kv, &twin);
@@ -154,6 +179,49 @@ START_TEST(rocks_is_an_ordered_map)
 END_TEST
 
 /* After each write the content is one of a known row of contents; a crash returns to the one asked for. */
+static void ingest_one(const struct svm_kv_ops *kv, struct twin *twin, unsigned index)
+{
+    uint8_t buf[4];
+    struct svm_kv_op put = {.key = key_of(index, buf),
+                            .value = {(uint8_t *)&twin->value[index], 4}};
+    twin->present[index] = true;
+    twin->value[index] = 1000 + index;
+    ck_assert_int_eq(kv->ingest(kv->self, &put, 1, 1), SVM_OK);
+}
+
+/* A crash after an ingestion leaves the name of its file as a second link to what is live now. */
+START_TEST(a_name_left_behind_is_no_way_into_a_live_file)
+{
+    char dir[] = "/tmp/svm-store-kv-XXXXXX", from[600], to[64], reason[120];
+    struct svm_kv_ops kv;
+    struct twin twin = {0};
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    snprintf(to, sizeof to, "%s/ingest-0", dir);
+    for (unsigned round = 0; round < 8; round++) {
+        ck_assert_int_eq(store_kv_rocks_open(&kv, dir, false, reason), SVM_OK);
+        compare_now(&kv, &twin);
+        ingest_one(&kv, &twin, round);
+        compare_now(&kv, &twin);
+        kv.close(kv.self);
+        DIR *entries = opendir(dir);
+        ck_assert_ptr_nonnull(entries);
+        unsigned linked = 0;
+        for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
+            size_t len = strlen(entry->d_name);
+            if (len < 4 || strcmp(entry->d_name + len - 4, ".sst") != 0 || linked > 0)
+                continue;
+            snprintf(from, sizeof from, "%s/%s", dir, entry->d_name);
+            unlink(to);
+            ck_assert_int_eq(link(from, to), 0);
+            linked++;
+        }
+        closedir(entries);
+        ck_assert_uint_eq(linked, 1);
+    }
+    bed_remove(dir);
+}
+END_TEST
+
 START_TEST(a_crash_keeps_what_it_must)
 {
     struct rng rng;
@@ -217,6 +285,7 @@ int main(void)
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, ram_is_an_ordered_map);
     tcase_add_test(tcase, rocks_is_an_ordered_map);
+    tcase_add_test(tcase, a_name_left_behind_is_no_way_into_a_live_file);
     tcase_add_test(tcase, a_crash_keeps_what_it_must);
     tcase_add_test(tcase, an_injected_failure_lasts);
     suite_add_tcase(suite, tcase);

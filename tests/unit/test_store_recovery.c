@@ -87,7 +87,8 @@ START_TEST(a_crash_before_any_step_loses_nothing_promised)
             }
         }
     printf("%u lives\n", lives);
-    ck_assert_uint_gt(lives, 200);
+    /* files leave nothing unflushed behind, so there are fewer losses to try */
+    ck_assert_uint_gt(lives, getenv("SVM_BED_FILES") != NULL ? 150 : 200);
 }
 END_TEST
 
@@ -310,16 +311,20 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("store_recovery");
-    TCase *tcase = tcase_create("recovery");
-    tcase_set_timeout(tcase, 200);
-    tcase_add_test(tcase, a_crash_before_any_step_loses_nothing_promised);
-    tcase_add_test(tcase, a_gap_is_a_power_cut_or_corruption);
-    tcase_add_test(tcase, log_and_state_must_fit);
-    tcase_add_test(tcase, another_genesis_is_refused);
-    tcase_add_test(tcase, a_flipped_bit_is_refused_or_cut_off);
-    tcase_add_test(tcase, damage_at_run_time_is_final);
-    tcase_add_test(tcase, trimming_never_loses);
-    suite_add_tcase(suite, tcase);
+    for (int files = 0; files < 2; files++) {
+        TCase *tcase = tcase_create(files ? "recovery, as files" : "recovery");
+        tcase_set_timeout(tcase, 200);
+        tcase_add_test(tcase, a_crash_before_any_step_loses_nothing_promised);
+        tcase_add_test(tcase, a_gap_is_a_power_cut_or_corruption);
+        tcase_add_test(tcase, log_and_state_must_fit);
+        tcase_add_test(tcase, another_genesis_is_refused);
+        tcase_add_test(tcase, a_flipped_bit_is_refused_or_cut_off);
+        tcase_add_test(tcase, damage_at_run_time_is_final);
+        tcase_add_test(tcase, trimming_never_loses);
+        if (files)
+            tcase_add_checked_fixture(tcase, bed_files, NULL);
+        suite_add_tcase(suite, tcase);
+    }
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);

@@ -78,6 +78,49 @@ START_TEST(receipts_go_by_age)
 }
 END_TEST
 
+/* On a disk the swept receipts leave as whole files once the sweep is flushed; those that stay are whole, after a restart too. */
+START_TEST(receipts_leave_the_disk)
+{
+    struct bed bed;
+    bed_init_dir(&bed, bed_seed("receipts_leave_the_disk"), STORE_SYNC);
+    bed_open(&bed);
+    for (unsigned i = 0; i < 40; i++) {
+        bed_commit(&bed, 10);
+        bed_materialise(&bed, SIZE_MAX);
+    }
+    store_retention(bed.store, 100, 0, 0);
+    uint64_t now_ms = WORLD_TIME_MS + 200 * 1000;
+    for (unsigned i = 0; i < 200; i++) {
+        ck_assert_int_eq(store_sweep(bed.store, now_ms, 10), SVM_OK);
+        if (i % 20 == 19) {
+            bed_commit(&bed, 1); /* or there is nothing to trim */
+            bed_materialise(&bed, SIZE_MAX);
+            ck_assert_int_eq(store_trim(bed.store), SVM_OK);
+        }
+    }
+    for (unsigned pass = 0; pass < 2; pass++) {
+        uint64_t kept = 0, gone = 0;
+        for (uint64_t seq = 1; seq <= bed.world->seq; seq++) {
+            static const struct svm_digest none;
+            struct svm_receipt *receipt;
+            if (memcmp(bed.world->digests[seq].b, none.b, 32) == 0)
+                continue;
+            enum svm_err err = store_receipt_get(bed.store, &bed.world->digests[seq], &receipt);
+            bool old = now_ms > bed.world->times_ms[seq] &&
+                       (now_ms - bed.world->times_ms[seq]) / 1000 >= 100;
+            ck_assert_int_eq(err, old ? SVM_E_NOT_FOUND : SVM_OK);
+            if (!old)
+                free(receipt);
+            old ? gone++ : kept++;
+        }
+        ck_assert(kept > 0 && gone > 0);
+        bed_close(&bed);
+        bed_open(&bed);
+    }
+    bed_deinit(&bed);
+}
+END_TEST
+
 /* versions_of: what history holds of an object, newest first. */
 static size_t versions_of(struct bed *bed, const struct svm_id *id,
                           uint64_t versions_out[WORLD_SEQS_MAX])
@@ -181,13 +224,18 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("store_retain");
-    TCase *tcase = tcase_create("retain");
-    tcase_set_timeout(tcase, 120);
-    tcase_add_test(tcase, receipts_go_by_age);
-    tcase_add_test(tcase, history_goes_by_number);
-    tcase_add_test(tcase, history_goes_by_age_of_its_successor);
-    tcase_add_test(tcase, without_history_none_is_written);
-    suite_add_tcase(suite, tcase);
+    for (int files = 0; files < 2; files++) {
+        TCase *tcase = tcase_create(files ? "retain, as files" : "retain");
+        tcase_set_timeout(tcase, 120);
+        tcase_add_test(tcase, receipts_go_by_age);
+        tcase_add_test(tcase, receipts_leave_the_disk);
+        tcase_add_test(tcase, history_goes_by_number);
+        tcase_add_test(tcase, history_goes_by_age_of_its_successor);
+        tcase_add_test(tcase, without_history_none_is_written);
+        if (files)
+            tcase_add_checked_fixture(tcase, bed_files, NULL);
+        suite_add_tcase(suite, tcase);
+    }
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);

@@ -354,18 +354,22 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("store_state");
-    TCase *tcase = tcase_create("state");
-    tcase_set_timeout(tcase, 120);
-    tcase_add_test(tcase, creation_holds_the_genesis);
-    tcase_add_test(tcase, state_follows_the_log);
-    tcase_add_test(tcase, a_batch_is_coalesced_but_history_is_not);
-    tcase_add_test(tcase, each_mode_keeps_its_positions);
-    tcase_add_test(tcase, memory_keeps_nothing);
-    tcase_add_test(tcase, a_group_is_full_before_it_overflows);
-    tcase_add_test(tcase, the_log_can_be_audited);
-    tcase_add_test(tcase, an_error_is_final);
-    tcase_add_test(tcase, the_roles_work_at_once);
-    suite_add_tcase(suite, tcase);
+    for (int files = 0; files < 2; files++) {
+        TCase *tcase = tcase_create(files ? "state, as files" : "state");
+        tcase_set_timeout(tcase, 120);
+        tcase_add_test(tcase, creation_holds_the_genesis);
+        tcase_add_test(tcase, state_follows_the_log);
+        tcase_add_test(tcase, a_batch_is_coalesced_but_history_is_not);
+        tcase_add_test(tcase, each_mode_keeps_its_positions);
+        tcase_add_test(tcase, memory_keeps_nothing);
+        tcase_add_test(tcase, a_group_is_full_before_it_overflows);
+        tcase_add_test(tcase, the_log_can_be_audited);
+        tcase_add_test(tcase, an_error_is_final);
+        tcase_add_test(tcase, the_roles_work_at_once);
+        if (files)
+            tcase_add_checked_fixture(tcase, bed_files, NULL);
+        suite_add_tcase(suite, tcase);
+    }
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);
