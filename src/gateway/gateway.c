@@ -72,7 +72,14 @@ void gateway_watch_deadlines(struct gateway *gateway)
 
 static void on_probe(uv_timer_t *timer)
 {
-    probes_tick(timer->data);
+    struct gateway *gateway = timer->data;
+    probes_tick(gateway);
+    if (gateway->tcp != NULL) {
+        listener_tick(gateway->tcp);
+    }
+    if (gateway->local != NULL) {
+        listener_tick(gateway->local);
+    }
 }
 
 static void open_handles(struct gateway *gateway)

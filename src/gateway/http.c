@@ -218,6 +218,16 @@ static void add_cors(struct MHD_Response *response, const struct http_request *r
     }
 }
 
+/* From here on it is the client's turn. */
+static void await_client(const struct http_request *request)
+{
+    struct connection *connection = listener_connection(request->connection);
+    if (connection != NULL) {
+        connections_wait(&request->listener->connections, connection,
+                         uv_now(request->listener->gateway->loop));
+    }
+}
+
 /* Hand the reply to the library. */
 static enum MHD_Result queue_reply(struct http_request *request)
 {
@@ -247,6 +257,7 @@ static enum MHD_Result queue_reply(struct http_request *request)
     const enum MHD_Result result =
         MHD_queue_response(request->connection, request->status, response);
     MHD_destroy_response(response);
+    await_client(request);
     return result;
 }
 
@@ -479,6 +490,10 @@ static void begin_rpc(struct http_request *request)
 
 static void work(struct http_request *request)
 {
+    struct connection *connection = listener_connection(request->connection);
+    if (connection != NULL) {
+        connections_work(&request->listener->connections, connection);
+    }
     request->state = HTTP_WORKING;
     switch (request->route) {
     case HTTP_RPC:
@@ -547,6 +562,7 @@ void http_completed(void *closure, struct MHD_Connection *connection, void **con
     }
     struct gateway *gateway = request->listener->gateway;
     http_abandon(request);
+    await_client(request);
     if (request->next != NULL) {
         request->next->prev = request->prev;
     }

@@ -1,6 +1,7 @@
 #include "gateway/listener.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@
 #include "gateway/http.h"
 #include "gateway/state.h"
 
-enum { BACKLOG = 1024 };
+enum { BACKLOG = 1024, DRAIN_WAIT_MS = 2000, CROWDED_WAIT_MS = 1000 };
 
 /* ---- the loop --------------------------------------------------------------------------------------------- */
 
@@ -168,6 +169,52 @@ static void log_http(void *arg, const char *format, va_list args)
     log_event(LOG_LEVEL_DEBUG, "gateway.http", log_str("text", text));
 }
 
+static void note_connection(void *arg, struct MHD_Connection *connection, void **context,
+                            enum MHD_ConnectionNotificationCode code)
+{
+    struct listener *listener = arg;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        *context = connections_add(&listener->connections, info->connect_fd,
+                                   uv_now(listener->gateway->loop));
+    } else if (*context != NULL) {
+        connections_remove(&listener->connections, *context);
+        *context = NULL;
+        listener->due =
+            true; /* a place is free: whoever is in the backlog brings no event of his own */
+    }
+}
+
+struct connection *listener_connection(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info != NULL ? info->socket_context : NULL;
+}
+
+/* Silence is the library's business (idle_timeout_ms); here a wait as a whole has twice that time, and little of it while
+ * draining, when whoever has not asked by now comes too late. With every place taken, half makes room. */
+void listener_tick(struct listener *listener)
+{
+    const struct gateway_config *config = &listener->gateway->config;
+    const uint64_t now_ms = uv_now(listener->gateway->loop);
+    const uint64_t limit_ms =
+        listener->quiesced ? DRAIN_WAIT_MS : 2 * (uint64_t)config->idle_timeout_ms;
+    unsigned cut = 0;
+    if (now_ms > limit_ms) {
+        cut += connections_cut(&listener->connections, now_ms - limit_ms, UINT_MAX);
+    }
+    if (listener->connections.count - cut >= config->connections_max && now_ms > CROWDED_WAIT_MS) {
+        cut += connections_cut(&listener->connections, now_ms - CROWDED_WAIT_MS,
+                               config->connections_max / 2 + 1);
+    }
+    if (cut > 0) {
+        log_event(LOG_LEVEL_DEBUG, "gateway.cut", log_str("address", listener->address),
+                  log_u64("connections", cut));
+    }
+}
+
 /* A URL is compared as it came: %00 ends no path here, and what a proxy refuses by name has no second spelling. */
 static size_t keep_escapes(void *arg, struct MHD_Connection *connection, char *text)
 {
@@ -186,8 +233,8 @@ static enum svm_err start(struct listener *listener, char *reason, size_t reason
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)config->connections_max,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)((config->idle_timeout_ms + 999) / 1000),
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)config->header_bytes_max,
-        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
-        MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_CONNECTION, note_connection, listener, MHD_OPTION_UNESCAPE_CALLBACK,
+        keep_escapes, NULL, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
     if (listener->daemon == NULL) {
         errno = ENOMEM;
         (void)fail(listener, reason, reason_size, "HTTP",

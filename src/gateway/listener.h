@@ -11,6 +11,7 @@
 #include <microhttpd.h>
 #include <uv.h>
 
+#include "gateway/connections.h"
 #include <svm/error.h>
 
 struct gateway;
@@ -20,6 +21,7 @@ struct listener {
     struct MHD_Daemon *daemon;
     uv_poll_t poll;
     uv_timer_t timer;
+    struct connections connections;
     int fd; /* until the daemon has it */
     bool is_unix;
     bool due;          /* something was resumed: run the daemon before the loop sleeps */
@@ -41,6 +43,12 @@ void listener_run(struct listener *listener);
 
 /* listener_quiesce: accept nothing more; connections go on. */
 void listener_quiesce(struct listener *listener);
+
+/* listener_tick: cut whoever lets the node wait too long; about once in a second. */
+void listener_tick(struct listener *listener);
+
+/* listener_connection: what is known of CONNECTION; NULL = nothing. */
+struct connection *listener_connection(struct MHD_Connection *connection);
 
 unsigned listener_connections(const struct listener *listener);
 

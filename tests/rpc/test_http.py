@@ -431,3 +431,39 @@ def test_long_ids_in_small_responses():
             assert got.status == 200, (got.status, got.body[:200])
             for r in got.json if isinstance(body, list) else [got.json]:
                 assert r['id'] == one['id'] and r['error']['data']['name'] == 'RESPONSE_TOO_LARGE', str(r)[-300:]
+
+
+# ---- clients that hold on ---------------------------------------------------------------------------------------------
+
+def connect(node):
+    host, port = node.address.rsplit(':', 1)
+    return socket.create_connection((host, int(port)), timeout=10)
+
+
+def test_trickle():
+    """A byte now and then does not keep a connection: the whole request has a limit too."""
+    with dev('--rpc.idle_timeout', '1s') as node, connect(node) as s:
+        start = time.monotonic()
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            for byte in request():
+                s.sendall(bytes([byte]))
+                time.sleep(0.3)
+                assert time.monotonic() - start < 8, 'the connection is still there'
+
+
+def test_crowd():
+    """With every connection taken by somebody who says nothing, the next one is served soon."""
+    with dev('--rpc.connections_max', '32') as node:
+        crowd = [connect(node) for _ in range(200)]
+        assert exchange(node.address, request(), timeout=20).status == 200
+        for s in crowd:
+            s.close()
+
+
+def test_half_a_request_does_not_hold_the_end():
+    with dev('--node.drain_timeout', '1m') as node, connect(node) as s:
+        s.sendall(request()[:-1])
+        assert exchange(node.address, request()).status == 200
+        start = time.monotonic()
+        assert node.stop() == 0
+        assert time.monotonic() - start < 8
