@@ -76,7 +76,8 @@ const struct option options_table[] = {
     NUMBER("rpc.blocking_max", OPTION_COUNT, gateway.blocking_max, 1, 65536, "4096", YES,
            "Of them, calls that may touch the disk."),
     NUMBER("rpc.idle_timeout", OPTION_MS, gateway.idle_timeout_ms, SECOND, HOUR, "75s", NO,
-           "A connection without traffic is closed after this time; whole seconds."),
+           "A connection without traffic is closed after this time, whole seconds; a request that "
+           "is not whole, or a reply not taken, after twice as long."),
     NUMBER("rpc.request_timeout", OPTION_MS, gateway.request_timeout_ms, 1, HOUR, "30s", YES,
            "Longest and default wait of tx_submit, tx_wait and their like."),
     TEXT("rpc.hosts", NULL, OPTION_LIST, node.hosts, "", YES,
