@@ -6,11 +6,13 @@
  * materialiser carries the log into the state and may wait for the disk; it is apart so that its waits never hold the floor. */
 
 enum {
-    COLLECT_BUDGET = 1 << 16,    /* heads visited under one hold of gc_lock */
+    COLLECT_BUDGET = 1 << 16,        /* heads visited under one hold of gc_lock */
     MATERIALISE_BYTES = STORE_PACED, /* of log, in one state batch: as the store likes best */
-    MATERIALISE_WORTH = 4 << 20, /* dirty bytes that start a batch before its time */
+    MATERIALISE_WORTH = 4 << 20,     /* dirty bytes that start a batch before its time */
     MATERIALISE_MS = 100,
-    TRIM_BYTES = 64 << 20, /* of log, between two trims; nearly free behind a file, else a flush of the state */
+    TRIM_BYTES =
+        64
+        << 20, /* of log, between two trims; nearly free behind a file, else a flush of the state */
     SWEEP_ROWS = 20000,
     SECOND_NS = 1000000000
 };
