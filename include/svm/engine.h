@@ -284,8 +284,8 @@ SVM_MUST_USE enum svm_err svm_cell_put(struct svm_cell_txn *txn, struct svm_byte
 SVM_MUST_USE enum svm_err svm_cell_del(struct svm_cell_txn *txn, struct svm_bytes key);
 /* svm_cell_commit: ends TXN whatever it returns.
  *   seq_out  out  may be NULL; position (a read-only transaction: its snapshot)
- *   key_out  out  may be NULL; on CONFLICT the key that was lost
- * Returns SVM_OK (readable, and durable when the WAIT is SVM_WAIT_DURABLE), SVM_E_CONFLICT, SVM_E_OVERLOADED. */
+ *   key_out  out  may be NULL; on CONFLICT the key that was lost, on BUSY the one that stayed claimed
+ * Returns SVM_OK (readable, and durable when the WAIT is SVM_WAIT_DURABLE), SVM_E_CONFLICT, SVM_E_BUSY, SVM_E_OVERLOADED. */
 struct svm_cell_key {
     uint8_t b[SVM_CELL_KEY_MAX];
     uint8_t len;

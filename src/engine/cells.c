@@ -340,18 +340,22 @@ static struct cell_write *write_of(struct svm_cell_txn *txn, const struct mvcc_h
     return NULL;
 }
 
-static bool reads_hold(struct svm_cell_txn *txn, struct svm_cell_key *key_out)
+/* BUSY: one is claimed by somebody who has published nothing yet, and may never do. */
+static enum svm_err reads_hold(struct svm_cell_txn *txn, struct svm_cell_key *key_out)
 {
     if (txn->engine->hooks.bug == ENGINE_BUG_SKIP_VALIDATION)
-        return true;
+        return SVM_OK;
     for (size_t i = 0; i < txn->read_count; i++) {
         const struct cell_write *own = write_of(txn, txn->reads[i].head);
         if (!mvcc_unchanged(txn->reads[i].head, txn->reads[i].state, own != NULL)) {
+            uint64_t now = mvcc_state(txn->reads[i].head);
+            bool same = mvcc_state_status(now) == mvcc_state_status(txn->reads[i].state) &&
+                        mvcc_state_version(now) == mvcc_state_version(txn->reads[i].state);
             name_key(key_out, txn->reads[i].head);
-            return false;
+            return same ? SVM_E_BUSY : SVM_E_CONFLICT;
         }
     }
-    return true;
+    return SVM_OK;
 }
 
 static void undo(struct svm_cell_txn *txn)
@@ -378,7 +382,7 @@ static enum svm_err claim(struct svm_cell_txn *txn, struct svm_cell_key *key_out
         while (!mvcc_try_claim(write->head, &write->state)) {
             if (mvcc_state_claimed(write->state) || ++tries > PATIENCE) {
                 name_key(key_out, write->head);
-                return SVM_E_CONFLICT; /* nothing waits while it holds a claim */
+                return SVM_E_BUSY; /* nothing waits while it holds a claim */
             }
             sched_yield();
         }
@@ -481,8 +485,8 @@ static enum svm_err commit_writes(struct svm_cell_txn *txn, uint64_t *seq_out,
     enum svm_err err = claim(txn, key_out);
     if (err == SVM_OK)
         err = make_versions(txn);
-    if (err == SVM_OK && !reads_hold(txn, key_out))
-        err = SVM_E_CONFLICT;
+    if (err == SVM_OK)
+        err = reads_hold(txn, key_out);
     if (err == SVM_OK && !engine->memory)
         err = encode(txn, node_ms);
     if (err != SVM_OK) {
@@ -494,13 +498,14 @@ static enum svm_err commit_writes(struct svm_cell_txn *txn, uint64_t *seq_out,
     struct engine_record *record = txn->record;
     record->seq = seq;
     record->node_ms = node_ms;
-    if (!reads_hold(txn, key_out)) {
+    err = reads_hold(txn, key_out);
+    if (err != SVM_OK) {
         undo(txn);
         record->kind = RECORD_CELLS;
         if (!engine->memory)
             record->frame_len = (uint32_t)(model_void_encode(record->frame, seq) - record->frame);
         mvcc_seq_hand_over(engine->mvcc, seq, record);
-        return SVM_E_CONFLICT;
+        return err;
     }
     for (size_t i = 0; i < txn->write_count; i++) {
         struct cell_write *write = &txn->writes[i];
@@ -516,6 +521,35 @@ static enum svm_err commit_writes(struct svm_cell_txn *txn, uint64_t *seq_out,
     return SVM_OK;
 }
 
+/* A defeated transaction comes back after a random, growing pause: 1 us .. 1 ms. */
+static void back_off(struct svm_engine *engine, struct rng *rng, uint32_t attempt)
+{
+    uint64_t until = engine_now_ns(engine) +
+                     (rng_next(rng) & ((UINT64_C(1000) << (attempt < 10 ? attempt : 10)) - 1));
+    while (engine_now_ns(engine) < until)
+        sched_yield();
+}
+
+/* Commits the writes; while somebody's claim is in the way, which may come to nothing, again and again, but not for ever. */
+static enum svm_err commit_patiently(struct svm_cell_txn *txn, uint64_t *seq_out,
+                                     struct svm_cell_key *key_out)
+{
+    struct svm_engine *engine = txn->engine;
+    for (uint32_t attempt = 0;; attempt++) {
+        if (!(txn->record = record_take(engine)))
+            return SVM_E_OVERLOADED;
+        mvcc_online(txn->thread);
+        enum svm_err err = commit_writes(txn, seq_out, key_out);
+        mvcc_offline(txn->thread);
+        if (err == SVM_OK)
+            return SVM_OK;
+        complete_executed(engine); /* the position that it gave up may have been the last gap */
+        if (err != SVM_E_BUSY || attempt + 1 >= config_of(engine)->busy_attempts_max)
+            return err;
+        back_off(engine, &txn->rng, attempt);
+    }
+}
+
 enum svm_err svm_cell_commit(struct svm_cell_txn *txn, enum svm_wait wait, uint64_t *seq_out,
                              struct svm_cell_key *key_out)
 {
@@ -525,18 +559,11 @@ enum svm_err svm_cell_commit(struct svm_cell_txn *txn, enum svm_wait wait, uint6
     atomic_fetch_add(&engine->calls, 1);
     if (mvcc_pin_cancelled(engine->mvcc, &txn->pin))
         err = SVM_E_SNAPSHOT_TOO_OLD;
-    else if (txn->write_count > 0 && !(txn->record = record_take(engine)))
-        err = SVM_E_OVERLOADED;
-    else if (txn->write_count > 0) {
-        mvcc_online(txn->thread);
-        err = commit_writes(txn, &seq, key_out);
-        mvcc_offline(txn->thread);
-    }
+    else if (txn->write_count > 0)
+        err = commit_patiently(txn, &seq, key_out);
     end(txn);
     if (err == SVM_OK)
         wait_for(engine, seq, wait);
-    else
-        complete_executed(engine); /* the position that it gave up may have been the last gap */
     if (err == SVM_OK && wait == SVM_WAIT_DURABLE && !engine->memory &&
         engine_durable(engine) < seq)
         err = SVM_E_IO;
@@ -567,15 +594,6 @@ static enum svm_err run_once(struct svm_engine *engine, svm_cell_fn *fn, void *a
         return err;
     }
     return svm_cell_commit(txn, wait, seq_out, key_out);
-}
-
-/* A defeated transaction comes back after a random, growing pause: 1 us .. 1 ms. */
-static void back_off(struct svm_engine *engine, struct rng *rng, uint32_t attempt)
-{
-    uint64_t until = engine_now_ns(engine) +
-                     (rng_next(rng) & ((UINT64_C(1000) << (attempt < 10 ? attempt : 10)) - 1));
-    while (engine_now_ns(engine) < until)
-        sched_yield();
 }
 
 static enum svm_err run(struct svm_engine *engine, svm_cell_fn *fn, void *arg, enum svm_wait wait,

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/internal.h"
 #include "engine_rig.h"
 
 static struct rig rig;
@@ -257,6 +258,65 @@ START_TEST(retries_end)
 }
 END_TEST
 
+static struct mvcc_head *claim_cell(struct mvcc_thread *thread, const char *key, uint64_t *state)
+{
+    struct mvcc_head *head;
+    mvcc_online(thread);
+    if (mvcc_hold(rig.engine->cells, thread, (const uint8_t *)key, strlen(key), &head) ==
+        MVCC_HELD_LOAD)
+        mvcc_load_finish(rig.engine->cells, thread, head, NULL);
+    ck_assert(mvcc_try_claim(head, state));
+    mvcc_offline(thread);
+    return head;
+}
+
+static void *release_soon(void *arg)
+{
+    rig_sleep(20);
+    mvcc_release(arg, MVCC_ABSENT);
+    return NULL;
+}
+
+/* CONFLICT is said of a winner that was published; a claim may yet come to nothing. */
+START_TEST(a_claim_is_no_conflict)
+{
+    const struct svm_bytes x = {(const uint8_t *)"x", 1}, y = {(const uint8_t *)"y", 1};
+    struct svm_cell_txn *txn;
+    struct svm_cell_key key;
+    struct svm_bytes value;
+    uint64_t state;
+    pthread_t releaser;
+    rig_init(&rig, SVM_MEMORY);
+    rig.config.busy_attempts_max = 100000;
+    rig_open(&rig);
+    struct mvcc_thread *thread = mvcc_thread_create(rig.engine->mvcc);
+    for (unsigned reads = 0; reads < 2; reads++) { /* the claimed one is read, or written */
+        ck_assert_int_eq(svm_cell_begin(rig.engine, &txn), SVM_OK);
+        if (reads)
+            ck_assert_int_eq(svm_cell_get(txn, x, &value), SVM_E_NOT_FOUND);
+        ck_assert_int_eq(svm_cell_put(txn, reads ? y : x, x), SVM_OK);
+        struct mvcc_head *head = claim_cell(thread, "x", &state);
+        struct svm_config config = rig.config;
+        config.busy_attempts_max = 3;
+        if (!reads) { /* for ever: BUSY, with its name */
+            svm_reconfigure(rig.engine, &config);
+            ck_assert_int_eq(svm_cell_commit(txn, SVM_WAIT_EXECUTED, NULL, &key), SVM_E_BUSY);
+            ck_assert_uint_eq(key.len, 1);
+            ck_assert_int_eq(key.b[0], 'x');
+            mvcc_release(head, state);
+            svm_reconfigure(rig.engine, &rig.config);
+        } else { /* for a while: nothing is lost */
+            pthread_create(&releaser, NULL, release_soon, head);
+            ck_assert_int_eq(svm_cell_commit(txn, SVM_WAIT_EXECUTED, NULL, &key), SVM_OK);
+            pthread_join(releaser, NULL);
+        }
+        mvcc_unhold(head);
+    }
+    mvcc_thread_destroy(thread);
+    rig_deinit(&rig);
+}
+END_TEST
+
 START_TEST(a_checkpoint_opens)
 {
     char dir[64], copy[96];
@@ -321,6 +381,7 @@ int main(void)
     tcase_add_test(tc, settings_are_checked);
     tcase_add_test(tc, an_old_snapshot_is_cancelled);
     tcase_add_test(tc, retries_end);
+    tcase_add_test(tc, a_claim_is_no_conflict);
     tcase_add_test(tc, a_checkpoint_opens);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
