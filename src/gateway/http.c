@@ -412,6 +412,23 @@ static enum MHD_Result begin(struct listener *listener, struct MHD_Connection *c
 
 /* ---- the body --------------------------------------------------------------------------------------------- */
 
+static void body_release(struct http_request *request)
+{
+    request->listener->gateway->body_bytes -= request->body_len;
+    free(request->body);
+    request->body = NULL;
+    request->body_len = request->body_cap = 0;
+}
+
+static void body_refuse(struct http_request *request, size_t len, unsigned status,
+                        const struct rpc_error *error)
+{
+    http_reply_error(request, status, error);
+    request->state = HTTP_SWALLOWING;
+    request->swallowed = request->body_len + len;
+    body_release(request);
+}
+
 static bool body_grow(struct http_request *request, size_t len)
 {
     const size_t need = request->body_len + len;
@@ -431,16 +448,23 @@ static bool body_grow(struct http_request *request, size_t len)
 
 static enum MHD_Result receive(struct http_request *request, const char *upload, size_t len)
 {
-    const uint64_t limit = request->listener->gateway->config.body_bytes_max;
+    struct gateway *gateway = request->listener->gateway;
+    const uint64_t limit = gateway->config.body_bytes_max;
     if (request->state == HTTP_SWALLOWING) {
         request->swallowed += len;
         return request->swallowed <= 2 * limit ? MHD_YES : MHD_NO;
     }
     if (request->body_len + len > limit) { /* chunked: the length was not known before */
         const struct rpc_error error = body_too_large(limit, request->body_len + len);
-        http_reply_error(request, MHD_HTTP_CONTENT_TOO_LARGE, &error);
-        request->state = HTTP_SWALLOWING;
-        request->swallowed = request->body_len + len;
+        body_refuse(request, len, MHD_HTTP_CONTENT_TOO_LARGE, &error);
+        return MHD_YES;
+    }
+    if (gateway->body_bytes + len > limit * GATEWAY_BODIES_MAX) {
+        const struct rpc_error error = {
+            .err = SVM_E_OVERLOADED,
+            .notes = {{.key = "scope", .text = "bodies"},
+                      {.key = "limit", .number = limit * GATEWAY_BODIES_MAX}}};
+        body_refuse(request, len, MHD_HTTP_SERVICE_UNAVAILABLE, &error);
         return MHD_YES;
     }
     if (!body_grow(request, len)) {
@@ -448,6 +472,7 @@ static enum MHD_Result receive(struct http_request *request, const char *upload,
     }
     memcpy(request->body + request->body_len, upload, len);
     request->body_len += len;
+    gateway->body_bytes += len;
     return MHD_YES;
 }
 
@@ -475,9 +500,7 @@ static void begin_rpc(struct http_request *request)
     struct rpc_exchange *exchange =
         exchange_begin(listener->gateway, request->body, request->body_len, listener->is_unix,
                        exchange_done, request, &finished);
-    free(request->body); /* parameters were copied */
-    request->body = NULL;
-    request->body_cap = 0;
+    body_release(request); /* parameters were copied */
     if (exchange == NULL) {
         const struct rpc_error error = {.err = SVM_E_OVERLOADED};
         http_reply_error(request, MHD_HTTP_SERVICE_UNAVAILABLE, &error);
@@ -573,7 +596,7 @@ void http_completed(void *closure, struct MHD_Connection *connection, void **con
     }
     gateway->requests_count--;
     text_deinit(&request->reply);
-    free(request->body);
+    body_release(request);
     free(request);
     *context = NULL;
     gateway_settle(gateway);

@@ -18,6 +18,9 @@ enum gateway_transport { GATEWAY_HTTP, GATEWAY_UNIX, GATEWAY_STREAM, GATEWAY_TRA
 
 enum { PROBES_THREADS_MAX = 72, PROBES_STALL_MS = 10000, PROBES_TICK_MS = 1000 };
 
+/* So many bodies of the largest size may be held at once; what is received beyond that is OVERLOADED. */
+enum { GATEWAY_BODIES_MAX = 64 };
+
 /* What the probes remember of the engine's threads. */
 struct probes {
     uint64_t ticks[PROBES_THREADS_MAX];
@@ -53,9 +56,10 @@ struct gateway {
 
     struct http_request *requests; /* all, for the end */
     size_t requests_count;
-    size_t calls;    /* in flight */
-    size_t blocking; /* of them on the pool */
-    size_t waiters;  /* items of wait groups */
+    uint64_t body_bytes; /* received and not yet parsed, all connections together */
+    size_t calls;        /* in flight */
+    size_t blocking;     /* of them on the pool */
+    size_t waiters;      /* items of wait groups */
 
     bool draining, ready, closing, stopped;
     gateway_drained_fn *drained;

@@ -467,3 +467,22 @@ def test_half_a_request_does_not_hold_the_end():
         start = time.monotonic()
         assert node.stop() == 0
         assert time.monotonic() - start < 8
+
+
+def test_bodies_together():
+    """Bodies that never end are bounded in their sum, and give it back."""
+    with dev('--rpc.body_bytes_max', '1MiB') as node:
+        held = []
+        part = request(body=b' ' * (1 << 20))[:-1]
+        for _ in range(70):
+            s = connect(node)
+            s.sendall(part)
+            held.append(s)
+        time.sleep(0.5)
+        seen = exchange(node.address, request(body=b' ' * (1 << 20))).error(503, 'OVERLOADED')
+        assert peak_mib(node) < 300
+        for s in held:
+            s.close()
+        time.sleep(0.5)
+        assert exchange(node.address, request(body=b' ' * (1 << 20))).status == 200
+        return seen
