@@ -13,7 +13,8 @@ enum {
     TRIM_BYTES =
         64
         << 20, /* of log, between two trims; nearly free behind a file, else a flush of the state */
-    SWEEP_ROWS = 20000,
+    SWEEP_ROWS = 20000, /* visited at once */
+    SWEEPS = 25,        /* a second, at most, while much is found to drop */
     SECOND_NS = 1000000000
 };
 
@@ -232,6 +233,27 @@ static void trim(struct svm_engine *engine)
     pthread_mutex_unlock(&engine->state_lock);
 }
 
+static uint64_t swept(struct svm_engine *engine)
+{
+    struct store_counts counts;
+    store_counts(engine->store, &counts);
+    return counts.receipts_pruned + counts.history_pruned;
+}
+
+/* Retention, once a second: a little when little is due, as fast as transactions come when much is. */
+static void sweep(struct svm_engine *engine)
+{
+    for (unsigned i = 0; i < SWEEPS && !atomic_load(&engine->stop_maintenance); i++) {
+        uint64_t before = swept(engine);
+        pthread_mutex_lock(&engine->state_lock);
+        bool failed =
+            state_failed(engine, store_sweep(engine->store, engine_node_ms(engine), SWEEP_ROWS));
+        pthread_mutex_unlock(&engine->state_lock);
+        if (failed || swept(engine) - before < SWEEP_ROWS / 4)
+            return;
+    }
+}
+
 void materialiser_main(void *arg)
 {
     struct svm_engine *engine = arg;
@@ -247,10 +269,7 @@ void materialiser_main(void *arg)
             }
             if (engine_now_ns(engine) - swept_ns > SECOND_NS) {
                 swept_ns = engine_now_ns(engine);
-                pthread_mutex_lock(&engine->state_lock);
-                state_failed(engine,
-                             store_sweep(engine->store, engine_node_ms(engine), SWEEP_ROWS));
-                pthread_mutex_unlock(&engine->state_lock);
+                sweep(engine);
             }
         }
         if (busy && store_dirty_bytes(engine->store) > MATERIALISE_WORTH)
