@@ -510,8 +510,25 @@ static void compare(struct world *world)
 struct audit {
     struct world *world;
     uint64_t next_seq;
+    uint64_t materialised;
+    bool begun;
     size_t txs, cells;
 };
+
+/* Each start trims what the state holds, so the log may begin at SEQ after the first; what lies before it must be in the state. */
+static bool audit_begin(struct audit *audit, uint64_t seq)
+{
+    const struct judge *judge = &audit->world->judge;
+    const struct cellwork *cells = &audit->world->cells;
+    while (audit->txs < judge->log_count &&
+           atomic_load(&judge->log[audit->txs]->committed)->seq < seq)
+        audit->txs++;
+    while (audit->cells < cells->sorted_count && cells->sorted[audit->cells]->seq < seq)
+        audit->cells++;
+    audit->begun = true;
+    audit->next_seq = seq;
+    return seq <= audit->materialised + 1;
+}
 
 static bool audit_cells(const struct audit *audit, const struct model_frame *frame)
 {
@@ -536,7 +553,8 @@ static bool audit_frame(void *arg, const struct model_frame *frame)
 {
     struct audit *audit = arg;
     struct judge *judge = &audit->world->judge;
-    bool good = frame->seq == audit->next_seq++;
+    bool good = audit->begun || audit_begin(audit, frame->seq);
+    good &= frame->seq == audit->next_seq++;
     if (frame->kind == MODEL_FRAME_TX) {
         const struct svm_receipt *receipt =
             audit->txs < judge->log_count ? atomic_load(&judge->log[audit->txs]->committed) : NULL;
@@ -569,9 +587,11 @@ static void audit_log(struct world *world)
         judge_fail(&world->judge, "the log does not open again: %s", reason);
         return;
     }
-    struct audit audit = {.world = world, .next_seq = 1};
-    if (store_log_visit(store, 1, audit_frame, &audit) != SVM_OK ||
-        audit.txs != world->judge.log_count || audit.cells != world->cells.sorted_count)
+    struct audit audit = {.world = world, .materialised = store_materialised(store)};
+    bool read = store_log_visit(store, 1, audit_frame, &audit) == SVM_OK;
+    if (!audit.begun)
+        audit_begin(&audit, audit.materialised + 1);
+    if (!read || audit.txs != world->judge.log_count || audit.cells != world->cells.sorted_count)
         judge_fail(&world->judge, "the log holds %zu transactions of %zu, %zu cell ones of %zu",
                    audit.txs, world->judge.log_count, audit.cells, world->cells.sorted_count);
     store_close(store);
