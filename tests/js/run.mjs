@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 
 import { Bridge } from './bridge.mjs';
+import { Node } from './node.mjs';
 import { digest, keyOf, sha256, signNode, signWeb, verifyWeb } from './keys.mjs';
 import { Random } from './random.mjs';
 import { Frame, hex, ObjectRow, plain, Receipt, SignedTransaction, Transaction, unhex } from './schema.mjs';
@@ -13,6 +14,33 @@ const rounds = process.env.SVM_SHORT ? 300 : 3000;
 console.log(`SVM_SEED=${seed}`);
 
 const tests = {
+    async 'a node executes what WebCrypto signed'() {
+        const node = await Node.start();
+        try {
+            const { chain } = await node.call('node_info');
+            const alice = keyOf(sha256(Buffer.from('supervm dev key alice')));
+            const bob = keyOf(sha256(Buffer.from('supervm dev key bob')));
+            const coin = sha256(Buffer.from('supervm dev object alice spare 3'));
+            const txBytes = Transaction.serialize({
+                V1: {
+                    chain: chain.id, sender: alice.address, nonce: 0, expires_ms: 0, gas_limit: 10000, privacy: 0,
+                    inputs: [{ Owned: { id: coin, version: 1 } }],
+                    ops: [{ Pay: { from: 0, to: bob.address, amount: 7 } }],
+                },
+            }).toBytes();
+            const tx = Buffer.from(await signWeb(txBytes, alice)).toString('base64');
+            const receipt = await node.call('tx_submit', { tx });
+            assert.equal(receipt.status, 'executed');
+            assert.equal(receipt.path, 'fast');
+            assert.equal(receipt.digest, `0x${hex(digest(txBytes))}`);
+            const again = await node.call('tx_submit', { tx });
+            assert.equal(again.duplicate, true);
+            assert.equal(again.seq, receipt.seq);
+        } finally {
+            assert.equal(await node.stop(), 0);
+        }
+    },
+
     async 'what JavaScript encodes and signs, C decodes and verifies'(bridge, random) {
         for (let round = 0; round < rounds; round++) {
             const key = keyOf(random.bytes(32));
