@@ -158,8 +158,10 @@ struct svm_submission {
 void svm_submit_batch(struct svm_engine *engine, struct svm_submission *submissions, size_t count,
                       enum svm_wait wait, svm_submit_fn *callback);
 
-/* svm_submit_decoded: for embedders that have decoded and verified themselves. TX (inputs and ops included) is copied; its
- * byte strings are borrowed until the callback. Otherwise as svm_submit. */
+/* svm_submit_decoded: for embedders that have decoded and verified themselves. TX (inputs and ops
+ * included) is copied; its byte strings are borrowed until the transaction has been executed: until
+ * the callback, but with SVM_WAIT_NONE, whose callback comes before, until it is known to be
+ * finished (svm_wait, svm_engine_drain). Otherwise as svm_submit. */
 SVM_MUST_USE enum svm_err svm_submit_decoded(struct svm_engine *engine, const struct svm_tx *tx,
                                              const struct svm_digest *digest, enum svm_wait wait,
                                              svm_submit_fn *callback, void *arg,
