@@ -246,8 +246,9 @@ void qsbr_online(struct qsbr_thread *thread)
     uint64_t epoch = atomic_load_explicit(&qsbr->epoch, memory_order_acquire);
     atomic_store_explicit(&thread->slot->announced, epoch, memory_order_release);
     FAULT_POINT("base.qsbr.announced");
-    /* Ordered with every closing of a batch: see the header. */
-    atomic_fetch_add_explicit(&qsbr->epoch, 0, memory_order_acq_rel);
+    /* Ordered with every closing of a batch: see the header. It must be seq_cst: clang turns a weaker addition of nothing into
+     * nothing, and the reads that follow then pass the store of the announcement. */
+    atomic_fetch_add_explicit(&qsbr->epoch, 0, memory_order_seq_cst);
 }
 
 void qsbr_offline(struct qsbr_thread *thread)
