@@ -1,11 +1,24 @@
-/* SHA-256 against FIPS 180-4 and against itself in pieces. */
+/* SHA-256 against FIPS 180-4, against itself in pieces and against libsodium. Run with SVM_SHA=off for the portable path. */
 #include <check.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <sodium.h>
+
 #include "base/bytes.h"
+#include "base/rng.h"
 #include "crypto/secret.h"
 #include "crypto/sha256.h"
+
+static uint64_t seed(void)
+{
+    const char *text = getenv("SVM_SEED");
+    const uint64_t value = text ? strtoull(text, NULL, 10) : 20260722;
+    printf("SVM_SEED=%" PRIu64 "\n", value);
+    return value;
+}
 
 static void assert_hash(const char *message, size_t len, const char *want)
 {
@@ -50,6 +63,57 @@ START_TEST(pieces_are_the_whole)
 }
 END_TEST
 
+/* Every length up to 1024, at every alignment, and every way of cutting in three: what libsodium says. */
+START_TEST(libsodium_agrees)
+{
+    static uint8_t message[1024 + 64];
+    struct rng rng;
+    rng_init(&rng, seed());
+    for (size_t i = 0; i < sizeof message; i++)
+        message[i] = (uint8_t)rng_next(&rng);
+    for (size_t len = 0; len <= 1024; len++) {
+        uint8_t want[32], hash[32];
+        const uint8_t *at = message + rng_below(&rng, 64);
+        crypto_hash_sha256(want, at, len);
+        crypto_sha256(hash, at, len);
+        ck_assert_mem_eq(hash, want, 32);
+        for (unsigned i = 0; i < 64; i++) {
+            struct crypto_sha256 sha;
+            const size_t first = rng_below(&rng, len + 1);
+            const size_t second = rng_below(&rng, len - first + 1);
+            crypto_sha256_init(&sha);
+            crypto_sha256_add(&sha, at, first);
+            crypto_sha256_add(&sha, at + first, second);
+            crypto_sha256_add(&sha, at + first + second, len - first - second);
+            crypto_sha256_final(&sha, hash);
+            ck_assert_mem_eq(hash, want, 32);
+        }
+    }
+}
+END_TEST
+
+/* The length is counted in 64 bits: 2^32 bits are 512 MiB. */
+START_TEST(longer_than_32_bits_of_length)
+{
+    static uint8_t chunk[1 << 20];
+    struct crypto_sha256 sha;
+    crypto_hash_sha256_state sodium;
+    uint8_t want[32], hash[32];
+    memset(chunk, 0x5a, sizeof chunk);
+    crypto_sha256_init(&sha);
+    crypto_hash_sha256_init(&sodium);
+    for (unsigned i = 0; i < 2; i++) {
+        crypto_sha256_add(&sha, chunk, sizeof chunk - 1);
+        crypto_hash_sha256_update(&sodium, chunk, sizeof chunk - 1);
+    }
+    sha.bits += UINT64_C(1) << 40; /* as if whole blocks had gone before */
+    sodium.count += UINT64_C(1) << 40;
+    crypto_sha256_final(&sha, hash);
+    crypto_hash_sha256_final(&sodium, want);
+    ck_assert_mem_eq(hash, want, 32);
+}
+END_TEST
+
 START_TEST(secrets)
 {
     uint8_t a[32], b[32], zero[32] = {0};
@@ -71,6 +135,8 @@ int main(void)
     TCase *tcase = tcase_create("sha256");
     tcase_add_test(tcase, published_values);
     tcase_add_test(tcase, pieces_are_the_whole);
+    tcase_add_test(tcase, libsodium_agrees);
+    tcase_add_test(tcase, longer_than_32_bits_of_length);
     tcase_add_test(tcase, secrets);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
