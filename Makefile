@@ -206,6 +206,11 @@ $(patsubst tests/%.c,$(OUT)/%,$(2)): $(call obj,$(2)) $(call obj,$(call dir_rest
 	$$(call link,$(CHECK_LIBS))
 endef
 $(foreach d,$(DIRS),$(foreach p,$(call dir_prog,$(d)),$(eval $(call dir_rule,$(d),$(p)))))
+# The load generator is used by hand too: it has a place beside the programs.
+LOAD := $(if $(filter release,$(KIND)),build/bench/load)
+build/bench/load: $(OUT)/bench/bench_load
+	@mkdir -p $(@D) && cp -f $< $@.$$$$ && mv -f $@.$$$$ $@
+bench-programs: $(LOAD)
 define dir_target
 .PHONY: $(1)-programs
 $(1)-programs: $(patsubst tests/%.c,$(OUT)/%,$(call dir_prog,$(1)))
