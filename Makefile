@@ -100,9 +100,11 @@ UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_SUPPORT := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
 UNIT_BIN := $(patsubst tests/unit/%.c,$(OUT)/tests/%,$(UNIT_SRC))
 
-# Other test folders: a program is main_*.c, test_*.c or bench_*.c; the folder's remaining .c files go into each.
+# Other test folders: a program is main_*.c, test_*.c or bench_*.c, or by the folder's own pattern; the folder's remaining
+# .c files go into each.
+PROG_demos := tests/demos/*_demo.c tests/demos/*_bench.c tests/demos/*_test.c
 DIRS := $(filter-out unit,$(sort $(patsubst tests/%/,%,$(dir $(wildcard tests/*/*.c)))))
-dir_prog = $(sort $(wildcard tests/$(1)/main_*.c tests/$(1)/test_*.c tests/$(1)/bench_*.c))
+dir_prog = $(sort $(wildcard tests/$(1)/main_*.c tests/$(1)/test_*.c tests/$(1)/bench_*.c $(PROG_$(1))))
 dir_rest = $(filter-out $(call dir_prog,$(1)),$(sort $(wildcard tests/$(1)/*.c)))
 # What tests/oracle shares (its reference model) is there for every such program, and for tests/unit/test_oracle_*.c.
 SHARED := $(if $(wildcard tests/oracle/*.c),$(OUT)/rooms/tests-oracle.a)
@@ -217,9 +219,17 @@ $(1)-programs: $(patsubst tests/%.c,$(OUT)/%,$(call dir_prog,$(1)))
 endef
 $(foreach d,$(DIRS),$(eval $(call dir_target,$(d))))
 
+# The benchmark of the original's workloads has them from the demonstrations.
+$(OUT)/bench/bench_original: $(call obj,$(filter-out $(call dir_prog,demos),$(wildcard tests/demos/*.c)))
+
+# The demonstrations are where their names say, as build/bin is.
+demos-programs: $(if $(filter release,$(KIND)),build/demos)
+build/demos: | $(FLAGS_FILE)
+	@ln -sfn release/demos $@
+
 # ---- commands --------------------------------------------------------------------------------------------------------
 
-.PHONY: help setup run demo stop test check check-source unit rpc-test bench format install clean
+.PHONY: help setup run demo demos stop test check check-source unit rpc-test bench format install clean
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 	@echo "  make room-<name>    compile one room        make test-<room>    build and run its unit tests"
@@ -237,6 +247,9 @@ demo: ## the same, then stop
 	@scripts/setup run
 	@$(MAKE) --no-print-directory -j2 daemon cli BUILD=release CC=gcc
 	@scripts/run demo
+
+demos: demos-programs ## the original's nine demonstrations, each checks its own numbers
+	@tests/demos/run
 
 stop: ## stop the node that `make run DETACH=1` left running
 	@scripts/run stop
