@@ -40,6 +40,11 @@ void closures_run(struct closures_result *result_out, struct svm_engine *engine,
                   struct closure *closures, size_t count, unsigned threads,
                   enum closures_routing routing);
 
+/* closures_run_jobs: svm_cell_run_batch, and what met OVERLOADED again after a short pause, until it has been taken.
+ *   stats_out  out  a job that was repeated counts once, each repetition as a retry */
+void closures_run_jobs(struct svm_engine *engine, struct svm_cell_job *jobs, size_t count,
+                       struct svm_cell_batch_stats *stats_out);
+
 /* closure_route: SVM_OK and the path, or why it is refused: any shared object leads to consensus; owned objects must be
  * the sender's; an immutable object makes no difference. */
 SVM_MUST_USE enum svm_err closure_route(enum svm_path *path_out, struct svm_snapshot *snapshot,
