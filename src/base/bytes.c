@@ -2,28 +2,40 @@
 
 #include <string.h>
 
-static const char hex_digits[16] = {'0', '1', '2', '3', '4', '5', '6', '7',
-                                    '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'};
+/* Tables are filled by the preprocessor: a row of 16, and 16 rows. */
+#define ROW(f, high)                                                                               \
+    f(high, 0) f(high, 1) f(high, 2) f(high, 3) f(high, 4) f(high, 5) f(high, 6) f(high, 7)        \
+        f(high, 8) f(high, 9) f(high, 10) f(high, 11) f(high, 12) f(high, 13) f(high, 14)          \
+            f(high, 15)
+#define ROWS(f)                                                                                    \
+    ROW(f, 0)                                                                                      \
+    ROW(f, 1) ROW(f, 2) ROW(f, 3) ROW(f, 4) ROW(f, 5) ROW(f, 6) ROW(f, 7) ROW(f, 8) ROW(f, 9)      \
+        ROW(f, 10) ROW(f, 11) ROW(f, 12) ROW(f, 13) ROW(f, 14) ROW(f, 15)
+
+#define HEX_DIGIT(n)        ((n) < 10 ? '0' + (n) : 'a' + (n)-10)
+#define HEX_PAIR(high, low) {HEX_DIGIT(high), HEX_DIGIT(low)},
+
+static const char hex_pairs[256][2] = {ROWS(HEX_PAIR)};
+
+#define BETWEEN(c, first, last) ((c) >= (first) && (c) <= (last))
+#define HEX_VALUE_OF(c)                                                                            \
+    (BETWEEN(c, '0', '9')   ? (c) - '0'                                                            \
+     : BETWEEN(c, 'a', 'f') ? (c) - 'a' + 10                                                       \
+     : BETWEEN(c, 'A', 'F') ? (c) - 'A' + 10                                                       \
+                            : -1)
+#define HEX_VALUE(high, low) HEX_VALUE_OF((high)*16 + (low)),
+
+static const int8_t hex_values[256] = {ROWS(HEX_VALUE)};
 
 static int hex_value(char c)
 {
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
-    }
-    if (c >= 'A' && c <= 'F') {
-        return c - 'A' + 10;
-    }
-    return -1;
+    return hex_values[(unsigned char)c];
 }
 
 void hex_encode(char *text, const uint8_t *bytes, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
-        text[2 * i] = hex_digits[bytes[i] >> 4];
-        text[2 * i + 1] = hex_digits[bytes[i] & 15];
+        memcpy(text + 2 * i, hex_pairs[bytes[i]], 2);
     }
     text[2 * len] = '\0';
 }
@@ -84,18 +96,26 @@ size_t base64_encode(char *text, const uint8_t *bytes, size_t len)
     return (size_t)(out - text);
 }
 
-static int base64_value(char c)
+#define BASE64_VALUE_OF(c)                                                                         \
+    (BETWEEN(c, 'A', 'Z')   ? (c) - 'A'                                                            \
+     : BETWEEN(c, 'a', 'z') ? (c) - 'a' + 26                                                       \
+     : BETWEEN(c, '0', '9') ? (c) - '0' + 52                                                       \
+     : (c) == '+'           ? 62                                                                   \
+     : (c) == '/'           ? 63                                                                   \
+                            : 0xff)
+#define BASE64_VALUE(high, low) BASE64_VALUE_OF((high)*16 + (low)),
+
+/* 0 .. 63; what is no digit has bits above them, which survive an OR. */
+static const uint8_t base64_values[256] = {ROWS(BASE64_VALUE)};
+
+/* Four digits as 24 bits; above 2^24 when one of them is none. */
+static uint32_t base64_quad(const char *text)
 {
-    if (c >= 'A' && c <= 'Z') {
-        return c - 'A';
-    }
-    if (c >= 'a' && c <= 'z') {
-        return c - 'a' + 26;
-    }
-    if (c >= '0' && c <= '9') {
-        return c - '0' + 52;
-    }
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
+    const uint32_t a = base64_values[(unsigned char)text[0]];
+    const uint32_t b = base64_values[(unsigned char)text[1]];
+    const uint32_t c = base64_values[(unsigned char)text[2]];
+    const uint32_t d = base64_values[(unsigned char)text[3]];
+    return (a << 18 | b << 12 | c << 6 | d) | ((a | b | c | d) & 0xc0) << 24;
 }
 
 bool base64_decode(uint8_t *bytes, size_t cap, size_t *len_out, const char *text, size_t text_len)
@@ -111,24 +131,30 @@ bool base64_decode(uint8_t *bytes, size_t cap, size_t *len_out, const char *text
     if (len > cap) {
         return false;
     }
-    const size_t digits = text_len - padding;
-    uint32_t bits = 0; /* the last digits read; the low `held` of them are not written yet */
-    unsigned held = 0;
-    size_t at = 0;
-    for (size_t i = 0; i < digits; i++) {
-        const int value = base64_value(text[i]);
-        if (value < 0) {
-            return false;
+    const size_t whole = len / 3 * 4; /* characters that make three bytes each */
+    uint32_t seen = 0;
+    uint8_t *out = bytes;
+    for (size_t i = 0; i < whole; i += 4) {
+        const uint32_t quad = base64_quad(text + i);
+        seen |= quad;
+        *out++ = (uint8_t)(quad >> 16);
+        *out++ = (uint8_t)(quad >> 8);
+        *out++ = (uint8_t)quad;
+    }
+    if (padding > 0) {
+        char last[4] = {text[whole], text[whole + 1], padding == 1 ? text[whole + 2] : 'A', 'A'};
+        const uint32_t quad = base64_quad(last);
+        seen |= quad;
+        *out++ = (uint8_t)(quad >> 16);
+        if (padding == 1) {
+            *out++ = (uint8_t)(quad >> 8);
         }
-        bits = bits << 6 | (uint32_t)value;
-        held += 6;
-        if (held >= 8) {
-            held -= 8;
-            bytes[at++] = (uint8_t)(bits >> held);
+        if ((quad & (padding == 1 ? 0xffu : 0xffffu)) != 0) {
+            return false; /* another text of the same bytes */
         }
     }
-    if ((bits & ((1u << held) - 1)) != 0) {
-        return false; /* another text of the same bytes */
+    if (seen >> 24 != 0) {
+        return false;
     }
     *len_out = len;
     return true;
