@@ -182,7 +182,7 @@ static void submit(struct http_request *request, size_t count, enum svm_wait wai
     struct gateway *gateway = request->listener->gateway;
     struct stream *stream = calloc(1, sizeof *stream + count * sizeof stream->txs[0]);
     struct wait_group *group = stream != NULL && gateway->calls < gateway->config.calls_max
-                                   ? waits_create(gateway, count)
+                                   ? waits_create(gateway, count, WAIT_BRIEF)
                                    : NULL;
     if (group == NULL) {
         free(stream);

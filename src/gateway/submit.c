@@ -76,7 +76,7 @@ const struct rpc_answer *submit_transaction(struct rpc_call *call, struct svm_by
 {
     struct gateway *gateway = rpc_gateway(call);
     struct svm_bytes *kept = arena_get(rpc_arena(call), sizeof *kept);
-    struct wait_group *group = kept != NULL ? waits_create(gateway, 1) : NULL;
+    struct wait_group *group = kept != NULL ? waits_create(gateway, 1, WAIT_WHOLE) : NULL;
     if (group == NULL) {
         return submit_overloaded(call);
     }

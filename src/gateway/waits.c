@@ -5,19 +5,30 @@
 #include "base/assert.h"
 #include "gateway/state.h"
 
-struct wait_group *waits_create(struct gateway *gateway, size_t count)
+/* Most receipts fit: one change for what was paid from, one for what it became. */
+enum { PLACE_CHANGES = 2 };
+struct wait_place {
+    struct svm_receipt receipt;
+    struct svm_change changes[PLACE_CHANGES];
+};
+
+struct wait_group *waits_create(struct gateway *gateway, size_t count, enum wait_detail detail)
 {
     if (count > GATEWAY_WAITERS_MAX - gateway->waiters) {
         return NULL;
     }
-    struct wait_group *group = calloc(1, sizeof *group + count * sizeof group->items[0]);
+    struct wait_group *group =
+        malloc(sizeof *group + count * (sizeof group->items[0] + sizeof(struct wait_place)));
     if (group == NULL) {
         return NULL;
     }
-    group->gateway = gateway;
-    group->count = count;
+    *group = (struct wait_group){.gateway = gateway,
+                                 .detail = detail,
+                                 .count = count,
+                                 .places = (struct wait_place *)(void *)&group->items[count]};
+    atomic_init(&group->outstanding, count + 1);
     for (size_t i = 0; i < count; i++) {
-        group->items[i].group = group;
+        group->items[i] = (struct wait_item){.group = group};
     }
     gateway->waiters += count;
     return group;
@@ -25,10 +36,11 @@ struct wait_group *waits_create(struct gateway *gateway, size_t count)
 
 static void group_free(struct wait_group *group)
 {
-    SVM_ASSERT(group->outstanding == 0);
+    SVM_ASSERT(atomic_load_explicit(&group->outstanding, memory_order_relaxed) == 0);
     for (size_t i = 0; i < group->count; i++) {
-        if (group->items[i].receipt != NULL) {
-            svm_receipt_free(group->items[i].receipt);
+        struct svm_receipt *receipt = group->items[i].receipt;
+        if (receipt != NULL && receipt != &group->places[i].receipt) {
+            svm_receipt_free(receipt);
         }
         free(group->items[i].refusal);
     }
@@ -45,11 +57,36 @@ static struct svm_refusal *refusal_copy(const struct svm_refusal *refusal)
     return copy;
 }
 
-/* On a thread of the engine. Everything is written before the push, and read after the pop. */
+static struct svm_receipt *receipt_keep(struct wait_item *item, const struct svm_receipt *receipt)
+{
+    const struct wait_group *group = item->group;
+    struct wait_place *place = &group->places[item - group->items];
+    const uint16_t changes = group->detail == WAIT_BRIEF ? 0 : receipt->change_count;
+    if (changes > PLACE_CHANGES) {
+        return svm_receipt_copy(receipt);
+    }
+    place->receipt = *receipt;
+    place->receipt.change_count = changes;
+    place->receipt.changes = place->changes;
+    for (uint16_t i = 0; i < changes; i++) {
+        place->changes[i] = receipt->changes[i];
+    }
+    return &place->receipt;
+}
+
+/* COUNT of the group's callbacks have come, or will not come. True: they were the last ones. */
+static bool group_count_down(struct wait_group *group, size_t count)
+{
+    /* release: what was written of the items; acquire, of the last: what all others have written */
+    return atomic_fetch_sub_explicit(&group->outstanding, count, memory_order_acq_rel) == count;
+}
+
+/* On a thread of the engine. */
 static void submit_callback(void *arg, const struct svm_outcome *outcome)
 {
     struct wait_item *item = arg;
-    struct gateway *gateway = item->group->gateway;
+    struct wait_group *group = item->group;
+    struct gateway *gateway = group->gateway;
     item->err = outcome->err;
     item->pending = outcome->pending;
     item->duplicate = outcome->duplicate;
@@ -58,22 +95,29 @@ static void submit_callback(void *arg, const struct svm_outcome *outcome)
     item->digest = outcome->digest;
     item->durable_seq = outcome->durable_seq;
     if (outcome->receipt != NULL) {
-        item->receipt = svm_receipt_copy(outcome->receipt);
+        item->receipt = receipt_keep(item, outcome->receipt);
         if (item->receipt == NULL) {
             item->err = SVM_E_NO_MEMORY;
         }
     } else if (outcome->refusal != NULL) {
         item->refusal = refusal_copy(outcome->refusal);
     }
-    ring_push(gateway->completions, item);
-    uv_async_send(&gateway->wake);
+    /* release: L may look at a group whose time is up while others of its callbacks are still to come */
+    atomic_store_explicit(&item->reached, true, memory_order_release);
+    if (group_count_down(group, 1)) {
+        ring_push(gateway->completions, group);
+        uv_async_send(&gateway->wake);
+    }
 }
 
+/* No callback will come: it was refused at once. */
 static void item_refuse(struct wait_item *item, enum svm_err err, const struct svm_refusal *refusal)
 {
     item->err = err;
     item->refusal = refusal != NULL ? refusal_copy(refusal) : NULL;
-    item->finished = true;
+    atomic_store_explicit(&item->reached, true, memory_order_relaxed);
+    const bool last = group_count_down(item->group, 1);
+    SVM_ASSERT(!last); /* waits_start holds one */
 }
 
 void waits_submit(struct wait_group *group, size_t index, struct svm_bytes bytes,
@@ -87,9 +131,7 @@ void waits_submit(struct wait_group *group, size_t index, struct svm_bytes bytes
     }
     const enum svm_err err =
         svm_submit(group->gateway->engine, bytes, wait, submit_callback, item, &refusal);
-    if (err == SVM_OK) {
-        group->outstanding++;
-    } else {
+    if (err != SVM_OK) {
         item_refuse(item, err, &refusal);
     }
 }
@@ -99,9 +141,7 @@ void waits_await(struct wait_group *group, size_t index, const struct svm_digest
 {
     struct wait_item *item = &group->items[index];
     const enum svm_err err = svm_wait(group->gateway->engine, digest, wait, submit_callback, item);
-    if (err == SVM_OK) {
-        group->outstanding++;
-    } else {
+    if (err != SVM_OK) {
         item_refuse(item, err, NULL);
     }
 }
@@ -109,8 +149,8 @@ void waits_await(struct wait_group *group, size_t index, const struct svm_digest
 void waits_submit_all(struct wait_group *group, const struct svm_bytes *txs, enum svm_wait wait)
 {
     const size_t count = group->count;
-    struct svm_submission *submissions = calloc(count > 0 ? count : 1, sizeof *submissions);
-    struct svm_refusal *refusals = calloc(count > 0 ? count : 1, sizeof *refusals);
+    struct svm_submission *submissions = malloc((count > 0 ? count : 1) * sizeof *submissions);
+    struct svm_refusal *refusals = malloc((count > 0 ? count : 1) * sizeof *refusals);
     if (submissions == NULL || refusals == NULL || group->gateway->draining) {
         for (size_t i = 0; i < count; i++) {
             item_refuse(&group->items[i],
@@ -123,15 +163,12 @@ void waits_submit_all(struct wait_group *group, const struct svm_bytes *txs, enu
         return;
     }
     for (size_t i = 0; i < count; i++) {
-        submissions[i].bytes = txs[i];
-        submissions[i].arg = &group->items[i];
-        submissions[i].refusal = &refusals[i];
+        submissions[i] = (struct svm_submission){
+            .bytes = txs[i], .arg = &group->items[i], .refusal = &refusals[i]};
     }
     svm_submit_batch(group->gateway->engine, submissions, count, wait, submit_callback);
     for (size_t i = 0; i < count; i++) {
-        if (submissions[i].err == SVM_OK) {
-            group->outstanding++;
-        } else {
+        if (submissions[i].err != SVM_OK) {
             item_refuse(&group->items[i], submissions[i].err, &refusals[i]);
         }
     }
@@ -139,18 +176,24 @@ void waits_submit_all(struct wait_group *group, const struct svm_bytes *txs, enu
     free(submissions);
 }
 
-/* Tell the owner; then the group is gone, or a tombstone. */
-static void group_answer(struct wait_group *group)
+/* What the callbacks have brought so far becomes L's. */
+static void group_look(struct wait_group *group)
 {
-    wait_done_fn *done = group->done;
-    deadlines_unset(&group->gateway->deadlines, &group->deadline);
-    group->done = NULL;
-    done(group->arg, group);
-    if (group->outstanding == 0) {
-        group_free(group);
+    for (size_t i = 0; i < group->count; i++) {
+        group->items[i].finished =
+            atomic_load_explicit(&group->items[i].reached, memory_order_acquire);
     }
 }
 
+static void group_answer(struct wait_group *group)
+{
+    wait_done_fn *done = group->done;
+    group->done = NULL;
+    group_look(group);
+    done(group->arg, group);
+}
+
+/* The time is up: the group is a tombstone from here on. Perhaps it lies in the ring already; who takes it from there frees it. */
 static void group_late(struct deadline *deadline)
 {
     struct wait_group *group =
@@ -160,12 +203,14 @@ static void group_late(struct deadline *deadline)
 
 bool waits_start(struct wait_group *group, uint32_t timeout_ms, wait_done_fn *done, void *arg)
 {
-    if (group->outstanding == 0) {
-        return true;
-    }
     struct gateway *gateway = group->gateway;
     group->done = done;
     group->arg = arg;
+    if (group_count_down(group, 1)) {
+        group->done = NULL;
+        group_look(group);
+        return true;
+    }
     deadlines_set(&gateway->deadlines, &group->deadline, uv_now(gateway->loop), timeout_ms,
                   group_late);
     gateway_watch_deadlines(gateway);
@@ -180,18 +225,12 @@ void waits_release(struct wait_group *group)
 
 void waits_collect(struct gateway *gateway)
 {
-    struct wait_item *item;
-    while ((item = ring_try_pop(gateway->completions)) != NULL) {
-        struct wait_group *group = item->group;
-        item->finished = true;
-        SVM_ASSERT(group->outstanding > 0);
-        if (--group->outstanding > 0) {
-            continue;
-        }
+    struct wait_group *group;
+    while ((group = ring_try_pop(gateway->completions)) != NULL) {
         if (group->done != NULL) {
+            deadlines_unset(&gateway->deadlines, &group->deadline);
             group_answer(group);
-        } else {
-            group_free(group);
         }
+        group_free(group);
     }
 }

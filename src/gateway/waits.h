@@ -1,18 +1,20 @@
 /* gateway/waits.h - transactions handed to the engine, and what comes back.
  *
  *      L                                      engine threads
- *      waits_create                           callback: copy the outcome into the item,
- *      waits_submit.. --- bytes ------------>           push the item, wake the loop
+ *      waits_create                           callback: copy the outcome into the item;
+ *      waits_submit.. --- bytes ------------>           the last one of the group pushes it and wakes the loop
  *      waits_start    <-- completion ring ---
  *      done(group)        when every item has finished, or the time is up
  *
- * A group whose time is up is answered and then waits as a tombstone for its late callbacks. Items are counted against
- * GATEWAY_WAITERS_MAX from creation to the last callback, and the ring holds that many, so a push never fails.
+ * So a batch of a thousand costs the loop one wake-up. A group whose time is up is answered and then waits as a tombstone for
+ * its late callbacks. Items are counted against GATEWAY_WAITERS_MAX from creation to the last callback, and the ring holds that
+ * many, so a push never fails.
  *
  * Thread   L, but for the callback. */
 #ifndef GATEWAY_WAITS_H
 #define GATEWAY_WAITS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,10 +25,12 @@
 struct gateway;
 struct wait_group;
 
-/* What is known of one transaction. Only `finished` may be read before it is true. */
+/* What is known of one transaction. Of what stands below `finished` nothing may be read before it is true. */
 struct wait_item {
     struct wait_group *group;
     bool finished; /* L's */
+    _Atomic bool
+        reached; /* by the callback, after all else was written; L turns it into `finished` */
     bool pending, duplicate, durable, digest_known;
     enum svm_err err;
     uint64_t durable_seq;
@@ -35,21 +39,30 @@ struct wait_item {
     struct svm_refusal *refusal; /* own; NULL = none */
 };
 
+/* What an owner needs of receipts: all, or all but the changes. */
+enum wait_detail { WAIT_WHOLE, WAIT_BRIEF };
+
 typedef void wait_done_fn(void *arg, const struct wait_group *group);
+
+struct wait_place; /* where a small receipt lies without an allocation of its own */
 
 struct wait_group {
     struct gateway *gateway;
     wait_done_fn *done; /* NULL = tombstone */
     void *arg;
     struct deadline deadline;
-    size_t outstanding; /* callbacks to come */
+    enum wait_detail detail;
+    _Atomic size_t
+        outstanding; /* callbacks to come, and one until waits_start; whoever ends it gives the group to L */
     size_t count;
+    struct wait_place *places; /* behind the items */
     struct wait_item items[];
 };
 
-/* waits_create: a group of COUNT items, none of them submitted.
+/* waits_create: a group of COUNT items, none of them submitted. waits_submit or waits_await for each, or waits_submit_all, and
+ * then waits_start must follow.
  * Returns NULL when the limit of waits is met or memory has ended: answer OVERLOADED. */
-struct wait_group *waits_create(struct gateway *gateway, size_t count);
+struct wait_group *waits_create(struct gateway *gateway, size_t count, enum wait_detail detail);
 
 /* Hand item INDEX to the engine. A refusal at once finishes the item. */
 void waits_submit(struct wait_group *group, size_t index, struct svm_bytes bytes,

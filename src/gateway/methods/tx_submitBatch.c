@@ -39,7 +39,7 @@ const struct rpc_answer *tx_submit_batch_handle(struct rpc_call *call,
                                                 {.key = "limit", .number = limit},
                                                 {.key = "got", .number = params->txs_count}}});
     }
-    struct wait_group *group = waits_create(gateway, params->txs_count);
+    struct wait_group *group = waits_create(gateway, params->txs_count, WAIT_WHOLE);
     if (group == NULL) {
         return submit_overloaded(call);
     }

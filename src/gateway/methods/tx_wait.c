@@ -31,7 +31,7 @@ const struct rpc_answer *tx_wait_handle(struct rpc_call *call,
                                         const struct rpc_tx_wait_params *params)
 {
     struct rpc_tx_wait_params *kept = arena_get(rpc_arena(call), sizeof *kept);
-    struct wait_group *group = kept != NULL ? waits_create(rpc_gateway(call), 1) : NULL;
+    struct wait_group *group = kept != NULL ? waits_create(rpc_gateway(call), 1, WAIT_WHOLE) : NULL;
     if (group == NULL) {
         return submit_overloaded(call);
     }
