@@ -78,8 +78,10 @@ struct schema {
 bool schema_parse_params(void *out, struct rpc_error *error, struct arena *arena,
                          const struct schema *schema, const json_t *params);
 
-/* schema_write: IN as JSON to the end of TEXT. */
+/* schema_write: IN as JSON to the end of TEXT. schema_write_general: the same text, whatever IN is by the tables alone, while
+ * schema_write takes a shorter way where there is one (receipt_json.h). */
 void schema_write(struct text *text, const struct schema *schema, const void *in);
+void schema_write_general(struct text *text, const struct schema *schema, const void *in);
 
 /* schema_nearest: the one of COUNT names most like NAME (Damerau-Levenshtein distance of at most a third of its length, at
  * least 2), or NULL. */

@@ -9,8 +9,7 @@ static const struct rpc_answer *finish(struct rpc_call *call, const struct wait_
     const struct rpc_tx_submit_batch_params *params = arg;
     const size_t count = params->txs_count;
     struct rpc_batch_item *items = arena_get_zeroed(rpc_arena(call), count, sizeof *items);
-    struct rpc_error *errors = arena_get_zeroed(rpc_arena(call), count, sizeof *errors);
-    if (items == NULL || errors == NULL) {
+    if (items == NULL) {
         return rpc_fail(call, SVM_E_NO_MEMORY);
     }
     for (size_t i = 0; i < count; i++) {
@@ -18,9 +17,13 @@ static const struct rpc_answer *finish(struct rpc_call *call, const struct wait_
         const enum svm_err err = submit_item(&items[i].result, call, item, params->txs[i]);
         items[i].has_result = err == SVM_OK;
         if (err != SVM_OK) {
-            errors[i] =
+            struct rpc_error *error = arena_get(rpc_arena(call), sizeof *error);
+            if (error == NULL) {
+                return rpc_fail(call, SVM_E_NO_MEMORY);
+            }
+            *error =
                 (struct rpc_error){.err = err, .refusal = item->finished ? item->refusal : NULL};
-            items[i].error = &errors[i];
+            items[i].error = error;
         }
     }
     const struct rpc_tx_submit_batch_result result = {.items = items, .items_count = count};
