@@ -62,6 +62,8 @@ void call_init(struct rpc_call *call, struct rpc_exchange *exchange);
 void call_set_id(struct rpc_call *call, const json_t *id); /* NULL = "null" */
 /* call_run: look up the method, check the parameters, run it. PARAMS may be NULL. */
 void call_run(struct rpc_call *call, const char *method, const json_t *params);
+/* call_run_typed: the same with parameters that have been checked, in the call's arena. */
+void call_run_typed(struct rpc_call *call, const char *method, void *params);
 void call_deinit(struct rpc_call *call);
 
 /* rpc_error_response: {"jsonrpc","id":null,"error"} for bodies that belong to no call. */

@@ -296,17 +296,8 @@ static const struct rpc_answer *check_exposure(struct rpc_call *call)
     return NULL;
 }
 
-static const struct rpc_answer *dispatch(struct rpc_call *call, const char *name,
-                                         const json_t *params)
+static const struct rpc_answer *dispatch(struct rpc_call *call, const json_t *params)
 {
-    call->method = find_method(name);
-    if (call->method == NULL) {
-        return no_method(call, name);
-    }
-    const struct rpc_answer *refused = check_exposure(call);
-    if (refused != NULL) {
-        return refused;
-    }
     struct rpc_error error;
     call->params = arena_get(&call->arena, call->method->params->size);
     if (call->params == NULL) {
@@ -318,14 +309,32 @@ static const struct rpc_answer *dispatch(struct rpc_call *call, const char *name
     return start(call);
 }
 
-void call_run(struct rpc_call *call, const char *method, const json_t *params)
+/* PARAMS as JSON, unless the call has its parameters already. */
+static void run(struct rpc_call *call, const char *method, const json_t *params)
 {
     call->started_ns = uv_hrtime();
     call->exchange->waiting++;
-    if (dispatch(call, method, params)->later) {
+    call->method = find_method(method);
+    const struct rpc_answer *answer =
+        call->method == NULL ? no_method(call, method) : check_exposure(call);
+    if (answer == NULL) {
+        answer = call->params != NULL ? start(call) : dispatch(call, params);
+    }
+    if (answer->later) {
         call->gateway->calls++;
     } else {
         count_call(call);
         exchange_call_ended(call->exchange);
     }
+}
+
+void call_run(struct rpc_call *call, const char *method, const json_t *params)
+{
+    run(call, method, params);
+}
+
+void call_run_typed(struct rpc_call *call, const char *method, void *params)
+{
+    call->params = params;
+    run(call, method, NULL);
 }
