@@ -4,16 +4,19 @@
 
 /* Tables are filled by the preprocessor: a row of 16, and 16 rows. */
 #define ROW(f, high)                                                                               \
-    f(high, 0) f(high, 1) f(high, 2) f(high, 3) f(high, 4) f(high, 5) f(high, 6) f(high, 7)        \
-        f(high, 8) f(high, 9) f(high, 10) f(high, 11) f(high, 12) f(high, 13) f(high, 14)          \
-            f(high, 15)
+    f(high, 0), f(high, 1), f(high, 2), f(high, 3), f(high, 4), f(high, 5), f(high, 6),            \
+        f(high, 7), f(high, 8), f(high, 9), f(high, 10), f(high, 11), f(high, 12), f(high, 13),    \
+        f(high, 14), f(high, 15)
 #define ROWS(f)                                                                                    \
-    ROW(f, 0)                                                                                      \
-    ROW(f, 1) ROW(f, 2) ROW(f, 3) ROW(f, 4) ROW(f, 5) ROW(f, 6) ROW(f, 7) ROW(f, 8) ROW(f, 9)      \
-        ROW(f, 10) ROW(f, 11) ROW(f, 12) ROW(f, 13) ROW(f, 14) ROW(f, 15)
+    ROW(f, 0), ROW(f, 1), ROW(f, 2), ROW(f, 3), ROW(f, 4), ROW(f, 5), ROW(f, 6), ROW(f, 7),        \
+        ROW(f, 8), ROW(f, 9), ROW(f, 10), ROW(f, 11), ROW(f, 12), ROW(f, 13), ROW(f, 14),          \
+        ROW(f, 15)
 
-#define HEX_DIGIT(n)        ((n) < 10 ? '0' + (n) : 'a' + (n)-10)
-#define HEX_PAIR(high, low) {HEX_DIGIT(high), HEX_DIGIT(low)},
+#define HEX_DIGIT(n) ((n) < 10 ? '0' + (n) : 'a' + (n)-10)
+#define HEX_PAIR(high, low)                                                                        \
+    {                                                                                              \
+        HEX_DIGIT(high), HEX_DIGIT(low)                                                            \
+    }
 
 static const char hex_pairs[256][2] = {ROWS(HEX_PAIR)};
 
@@ -23,7 +26,7 @@ static const char hex_pairs[256][2] = {ROWS(HEX_PAIR)};
      : BETWEEN(c, 'a', 'f') ? (c) - 'a' + 10                                                       \
      : BETWEEN(c, 'A', 'F') ? (c) - 'A' + 10                                                       \
                             : -1)
-#define HEX_VALUE(high, low) HEX_VALUE_OF((high)*16 + (low)),
+#define HEX_VALUE(high, low) HEX_VALUE_OF((high)*16 + (low))
 
 static const int8_t hex_values[256] = {ROWS(HEX_VALUE)};
 
@@ -103,7 +106,7 @@ size_t base64_encode(char *text, const uint8_t *bytes, size_t len)
      : (c) == '+'           ? 62                                                                   \
      : (c) == '/'           ? 63                                                                   \
                             : 0xff)
-#define BASE64_VALUE(high, low) BASE64_VALUE_OF((high)*16 + (low)),
+#define BASE64_VALUE(high, low) BASE64_VALUE_OF((high)*16 + (low))
 
 /* 0 .. 63; what is no digit has bits above them, which survive an OR. */
 static const uint8_t base64_values[256] = {ROWS(BASE64_VALUE)};
