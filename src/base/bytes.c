@@ -26,7 +26,7 @@ static const char hex_pairs[256][2] = {ROWS(HEX_PAIR)};
      : BETWEEN(c, 'a', 'f') ? (c) - 'a' + 10                                                       \
      : BETWEEN(c, 'A', 'F') ? (c) - 'A' + 10                                                       \
                             : -1)
-#define HEX_VALUE(high, low) HEX_VALUE_OF((high)*16 + (low))
+#define HEX_VALUE(high, low) (int8_t)HEX_VALUE_OF((high)*16 + (low))
 
 static const int8_t hex_values[256] = {ROWS(HEX_VALUE)};
 
@@ -106,7 +106,7 @@ size_t base64_encode(char *text, const uint8_t *bytes, size_t len)
      : (c) == '+'           ? 62                                                                   \
      : (c) == '/'           ? 63                                                                   \
                             : 0xff)
-#define BASE64_VALUE(high, low) BASE64_VALUE_OF((high)*16 + (low))
+#define BASE64_VALUE(high, low) (uint8_t) BASE64_VALUE_OF((high)*16 + (low))
 
 /* 0 .. 63; what is no digit has bits above them, which survive an OR. */
 static const uint8_t base64_values[256] = {ROWS(BASE64_VALUE)};
