@@ -61,6 +61,10 @@ CPPFLAGS_ALL := -Iinclude -Isrc -D_GNU_SOURCE= $(PKG_CFLAGS) $(CPPFLAGS)
 CFLAGS_ALL := -std=c17 -g -fno-omit-frame-pointer -fPIC -pthread $(OPT_$(BUILD)) $(WARN) $(CFLAGS)
 LDFLAGS_ALL := -pie -pthread $(SAN_$(BUILD)) -Wl,--as-needed -Wl,-z,relro,-z,now $(LDFLAGS)
 LIBS_ALL := $(PKG_LIBS) -lm
+# What the comparators of `make bench` need is there or not; without it their rows say SKIP.
+COMPARE_PKGS := $(foreach p,lmdb libpq hiredis,$(shell $(PKG_CONFIG) --exists $(p) 2>/dev/null && echo $(p)))
+COMPARE_CFLAGS := $(if $(COMPARE_PKGS),$(shell $(PKG_CONFIG) --cflags $(COMPARE_PKGS)))
+COMPARE_LIBS := $(if $(COMPARE_PKGS),$(shell $(PKG_CONFIG) --libs $(COMPARE_PKGS)))
 TEST_CFLAGS := -Itests $(CHECK_CFLAGS) $(if $(IS_CLANG),-Wno-gnu-zero-variadic-macro-arguments)
 
 # ---- rooms, lowest first ---------------------------------------------------------------------------------------------
@@ -221,6 +225,15 @@ $(foreach d,$(DIRS),$(eval $(call dir_target,$(d))))
 
 # The benchmark of the original's workloads has them from the demonstrations.
 $(OUT)/bench/bench_original: $(call obj,$(filter-out $(call dir_prog,demos),$(wildcard tests/demos/*.c)))
+
+# tests/compare: SuperVM and others under the same workloads. The rig is that of tests/bench.
+COMPARE_BIN := $(filter $(OUT)/compare/%,$(DIR_BIN))
+$(COMPARE_BIN): $(call obj,tests/bench/rig.c)
+$(COMPARE_BIN): LIBS_ALL += $(COMPARE_LIBS)
+$(call obj,$(wildcard tests/compare/*.c)): CPPFLAGS_ALL += $(COMPARE_CFLAGS)
+$(shell test -d $(OUT) && { printf '%s\n' '$(COMPARE_PKGS)' | cmp -s - $(OUT)/compare-packages || printf '%s\n' '$(COMPARE_PKGS)' >$(OUT)/compare-packages; })
+$(OUT)/compare-packages: ;
+$(call obj,$(wildcard tests/compare/*.c)): $(OUT)/compare-packages
 
 # The demonstrations are where their names say, as build/bin is.
 demos-programs: $(if $(filter release,$(KIND)),build/demos)
