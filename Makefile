@@ -242,7 +242,7 @@ build/demos: | $(FLAGS_FILE)
 
 # ---- commands --------------------------------------------------------------------------------------------------------
 
-.PHONY: help setup run demo demos stop test check check-source unit rpc-test bench format install clean
+.PHONY: help setup run demo demos stop test check check-source unit rpc-test bench compare format install clean
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 	@echo "  make room-<name>    compile one room        make test-<room>    build and run its unit tests"
@@ -283,8 +283,15 @@ unit: ## build and run every unit test of this kind of build (BUILD=)
 rpc-test: all ## golden JSON-RPC exchanges and HTTP edge cases against a fresh node
 	@tests/rpc/run
 
-bench: all bench-programs ## the table of speed and size (minutes); QUICK=1 for a look, ARGS= rows
+bench: ## the table of speed and size (minutes); QUICK=1 for a look, ARGS= rows
+	@scripts/setup bench
+	@$(MAKE) --no-print-directory -j2 all bench-programs compare-programs BUILD=release CC=gcc
 	@scripts/bench $(ARGS)
+
+compare: ## the same workloads on RocksDB, LMDB, PostgreSQL and Redis; ARGS='--set quick'
+	@scripts/setup bench
+	@$(MAKE) --no-print-directory -j2 compare-programs BUILD=release CC=gcc
+	@scripts/compare $(ARGS)
 
 format: ## clang-format everything that is written by hand
 	@find src include tests -path '*/gen' -prune -o -path '*/node_modules' -prune -o -name '*.[ch]' -print0 | xargs -0 clang-format -i
