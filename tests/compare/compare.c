@@ -281,6 +281,7 @@ int compare_main(int argc, char **argv, const struct compare_system *systems, si
     run_clients(&compare, &begin, &end);
     check(&compare);
     compare.system->close(&compare);
+    server_scratch_remove();
     print_result(&compare, row, &begin, &end);
     return 0;
 }

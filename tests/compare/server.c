@@ -6,7 +6,6 @@
 #include <ftw.h>
 #include <grp.h>
 #include <limits.h>
-#include <pthread.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,7 +25,8 @@ static char scratch[PATH_MAX];
 static uid_t owner_uid;
 static gid_t owner_gid;
 static const char *owner_name; /* NULL = ours */
-static volatile pid_t server_pid;
+static pid_t server_pid, guard_pid;
+static int alive_fd; /* closed, at the latest by our end: the guard's sign */
 
 /* ---- the directory -------------------------------------------------------------------------------------------- */
 
@@ -36,35 +36,36 @@ static int remove_one(const char *path, const struct stat *status, int kind, str
     return remove(path);
 }
 
-static void clean_up(void)
+/* guard: a process that waits for the end of this one, whatever brings it about, and then removes the directory. A server may write
+ * into it for a moment longer. */
+static void guard(int until_closed)
 {
-    server_stop(SIGQUIT);
-    if (scratch[0] != '\0')
+    char byte;
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    while (read(until_closed, &byte, 1) < 0 && errno == EINTR) {
+    }
+    for (int i = 0; i < STOP_S * 20; i++) {
         nftw(scratch, remove_one, 32, FTW_DEPTH | FTW_PHYS);
-    scratch[0] = '\0';
+        if (access(scratch, F_OK) != 0)
+            _exit(0);
+        nanosleep(&(struct timespec){.tv_nsec = 50 * 1000 * 1000}, NULL);
+    }
+    _exit(1);
 }
 
-/* wait_for_signal: ^C and the like tidy up too. The other threads are still running, so no exit handlers. */
-static void *wait_for_signal(void *arg)
+static void start_guard(void)
 {
-    int number;
-    sigwait(arg, &number);
-    clean_up();
-    _exit(128 + number);
-}
-
-static void catch_signals(void)
-{
-    static sigset_t signals;
-    pthread_t thread;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    if (pthread_create(&thread, NULL, wait_for_signal, &signals) != 0)
-        die("no thread for signals");
-    pthread_detach(thread);
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0 || (guard_pid = fork()) < 0)
+        die("no guard for the directory: %s", strerror(errno));
+    if (guard_pid == 0) {
+        close(ends[1]);
+        guard(ends[0]);
+    }
+    close(ends[0]);
+    alive_fd = ends[1];
 }
 
 /* become_owner: in a child, before exec. */
@@ -112,8 +113,6 @@ void server_scratch(char *dir_out, size_t cap, const char *base, const char *use
         owner_gid = entry->pw_gid;
         owner_name = user;
     }
-    catch_signals();
-    atexit(clean_up);
     if (mkdir("build", 0755) != 0 && errno != EEXIST)
         die("cannot make build/: %s", strerror(errno));
     if (mkdir(base, 0755) != 0 && errno != EEXIST)
@@ -123,7 +122,14 @@ void server_scratch(char *dir_out, size_t cap, const char *base, const char *use
             die("no directory can be made below %s or /var/tmp", base);
         fprintf(stderr, "bench: data below /var/tmp, which may be another disk\n");
     }
+    start_guard();
     snprintf(dir_out, cap, "%s", scratch);
+}
+
+void server_scratch_remove(void)
+{
+    close(alive_fd);
+    waitpid(guard_pid, NULL, 0);
 }
 
 /* ---- the process ---------------------------------------------------------------------------------------------- */
@@ -136,9 +142,6 @@ static pid_t start(char *const argv[], const char *log, int death_signal)
         die("cannot fork: %s", strerror(errno));
     if (child > 0)
         return child;
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
     const int out = open(log, O_WRONLY | O_CREAT | O_APPEND, 0644);
     const int in = open("/dev/null", O_RDONLY);
     if (out < 0 || in < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0 ||

@@ -6,10 +6,13 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* server_scratch: a fresh directory below BASE, absolute, removed when the process exits or is told to end.
+/* server_scratch: a fresh directory below BASE, absolute, removed when the process ends, however it ends.
  * PostgreSQL refuses to run as root, so with USER (its account; NULL = ours) the directory is given to it. Below /var/tmp instead when
  * that account cannot reach BASE, or when a socket in it would have too long a name. Called once. */
 void server_scratch(char *dir_out, size_t cap, const char *base, const char *user);
+
+/* server_scratch_remove: now; the server has been stopped. */
+void server_scratch_remove(void);
 
 /* server_run: ARGV (absolute path first) as the scratch directory's owner, its output into LOG; ends the process unless it succeeds. */
 void server_run(char *const argv[], const char *log);
