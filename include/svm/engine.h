@@ -251,6 +251,17 @@ SVM_MUST_USE enum svm_err svm_object_get(struct svm_snapshot *snapshot, const st
                                          struct svm_object **object_out);
 void svm_object_free(struct svm_object *object);
 
+/* svm_route_objects: the path of a transaction of SENDER's that lists these objects, as of SNAPSHOT, by the router's rules: a
+ * shared one leads to consensus, an owned one must be the sender's, an immutable one makes no difference. Nothing is
+ * copied or allocated: for embedders that route closures of their own (`fast` of svm_cell_job).
+ *   path_out  out  written only on SVM_OK
+ * Returns SVM_OK, SVM_E_OBJECT_NOT_FOUND, SVM_E_OBJECT_DELETED, SVM_E_NOT_OWNER, SVM_E_SNAPSHOT_TOO_OLD, SVM_E_OVERLOADED,
+ *         SVM_E_IO. */
+SVM_MUST_USE enum svm_err svm_route_objects(struct svm_snapshot *snapshot,
+                                            const struct svm_address *sender,
+                                            const struct svm_id *const *ids, size_t count,
+                                            enum svm_path *path_out);
+
 /* svm_object_list: up to LIMIT objects owned by OWNER with ids > AFTER (NULL = from the start), in id order.
  *   objects_out  out  array of LIMIT pointers; each gives: svm_object_free
  *   more_out     out  there are further ones after the last

@@ -133,6 +133,58 @@ enum svm_err svm_object_get(struct svm_snapshot *snapshot, const struct svm_id *
     return good;
 }
 
+/* The kind of ID at SEQ and, of an owned one, whether SENDER owns it. What is resident is looked at without a hold: the
+ * thread is online, and the snapshot's pin keeps the version. */
+static enum svm_err look(struct svm_engine *engine, struct mvcc_thread *thread,
+                         const struct svm_id *id, uint64_t seq, const struct svm_address *sender,
+                         enum svm_kind *kind_out)
+{
+    struct mvcc_head *head = mvcc_find(engine->objects, id->b, sizeof id->b);
+    const struct mvcc_version *version = head ? mvcc_read_at(head, seq) : NULL;
+    const bool held = !version && !engine->memory;
+    if (held) {
+        const enum svm_err err = hold(engine, thread, id, &head);
+        if (err != SVM_OK)
+            return err == SVM_E_NOT_FOUND ? SVM_E_OBJECT_NOT_FOUND : err;
+        version = mvcc_read_at(head, seq);
+    }
+    enum svm_err err = SVM_OK;
+    if (!version) {
+        err = SVM_E_OBJECT_NOT_FOUND;
+    } else if (version->tombstone) {
+        err = SVM_E_OBJECT_DELETED;
+    } else {
+        const struct model_object *object = (const void *)version->payload;
+        *kind_out = (enum svm_kind)object->kind;
+        if (*kind_out == SVM_KIND_OWNED &&
+            memcmp(&object->party, sender, sizeof object->party) != 0)
+            err = SVM_E_NOT_OWNER;
+    }
+    if (held)
+        mvcc_unhold(head);
+    return err;
+}
+
+enum svm_err svm_route_objects(struct svm_snapshot *snapshot, const struct svm_address *sender,
+                               const struct svm_id *const *ids, size_t count,
+                               enum svm_path *path_out)
+{
+    struct mvcc_thread *thread = reader_take(snapshot->engine);
+    enum svm_path path = SVM_PATH_FAST;
+    enum svm_err err = SVM_OK;
+    for (size_t i = 0; i < count && err == SVM_OK; i++) {
+        enum svm_kind kind = SVM_KIND_OWNED;
+        err = look(snapshot->engine, thread, ids[i], snapshot->pin.seq, sender, &kind);
+        if (kind == SVM_KIND_SHARED)
+            path = SVM_PATH_CONSENSUS;
+    }
+    reader_give(snapshot->engine, thread);
+    err = still_good(snapshot, err);
+    if (err == SVM_OK)
+        *path_out = path;
+    return err;
+}
+
 /* ---- lists ------------------------------------------------------------------------------------------------------- */
 
 enum { CANDIDATES = 256 };
