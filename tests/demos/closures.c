@@ -165,22 +165,8 @@ enum svm_err closure_transfer(void *arg, struct svm_cell_txn *txn)
 enum svm_err closure_route(enum svm_path *path_out, struct svm_snapshot *snapshot,
                            const struct closure *closure)
 {
-    enum svm_path path = SVM_PATH_FAST;
-    for (unsigned i = 0; i < closure->object_count; i++) {
-        struct svm_object *object;
-        const enum svm_err err = svm_object_get(snapshot, closure->objects[i], &object);
-        if (err != SVM_OK)
-            return err == SVM_E_NOT_FOUND ? SVM_E_OBJECT_NOT_FOUND : err;
-        const enum svm_kind kind = object->kind;
-        const bool own = memcmp(&object->owner, closure->sender, sizeof object->owner) == 0;
-        svm_object_free(object);
-        if (kind == SVM_KIND_SHARED)
-            path = SVM_PATH_CONSENSUS;
-        if (kind == SVM_KIND_OWNED && !own)
-            return SVM_E_NOT_OWNER;
-    }
-    *path_out = path;
-    return SVM_OK;
+    return svm_route_objects(snapshot, closure->sender, closure->objects, closure->object_count,
+                             path_out);
 }
 
 /* ---- the batch -------------------------------------------------------------------------------------------------- */
