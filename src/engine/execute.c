@@ -153,14 +153,13 @@ struct attempt {
     struct engine_job *job;
     uint16_t claimed; /* writable inputs before this index are claimed */
     uint16_t made;    /* heads of created objects, claimed */
-    uint16_t touched; /* owner nodes */
+    uint16_t touched; /* hands that change */
     bool applied;     /* worker->result holds versions */
     struct svm_receipt *receipt;
     uint64_t states[SVM_TX_INPUTS_MAX];
     const struct model_object *objects[SVM_TX_INPUTS_MAX];
     struct mvcc_head *created[SVM_TX_OPS_MAX];
-    struct owner_node *nodes[2 * MODEL_WRITES_MAX];
-    bool node_owned[2 * MODEL_WRITES_MAX];
+    struct owner_touch touches[2 * MODEL_WRITES_MAX];
     struct model_write writes[MODEL_WRITES_MAX];
 };
 
@@ -169,7 +168,7 @@ static void attempt_undo(struct attempt *a)
     struct engine_job *job = a->job;
     struct exec_result *result = &a->worker->result;
     for (uint16_t i = 0; i < a->touched; i++)
-        owners_settle(a->nodes[i], 0, false);
+        owners_undo(a->worker->owner_log, &a->touches[i]);
     for (uint16_t i = 0; i < a->made; i++) {
         mvcc_release(a->created[i], MVCC_ABSENT);
         mvcc_unhold(a->created[i]);
@@ -259,14 +258,18 @@ static enum attempt_result check_inputs(struct attempt *a, uint64_t node_ms,
     return ATTEMPT_EXECUTED;
 }
 
-static bool touch(struct attempt *a, const struct svm_address *owner, const struct svm_id *id,
-                  bool owned)
+static bool touch(struct attempt *a, const struct exec_write *w, const struct svm_address *owner,
+                  bool gains)
 {
-    struct owner_node *node = owners_touch(a->worker->engine->owners, owner, id);
-    if (!node)
+    struct owner_touch *touch = &a->touches[a->touched];
+    *touch = (struct owner_touch){
+        .owner = owner,
+        .id = &w->id,
+        .from = w->input < 0 ? 0 : mvcc_newest(a->job->heads[w->input])->begin_seq + 1,
+        .gains = gains};
+    if (!owners_touch(a->worker->owner_log, touch))
         return false;
-    a->nodes[a->touched] = node;
-    a->node_owned[a->touched++] = owned;
+    a->touched++;
     return true;
 }
 
@@ -281,8 +284,8 @@ static bool touch_owners(struct attempt *a)
         if (was && is &&
             memcmp(w->prior.owner.b, w->object->party.b, sizeof w->object->party.b) == 0)
             continue;
-        if ((was && !touch(a, &w->prior.owner, &w->id, false)) ||
-            (is && !touch(a, &w->object->party, &w->id, true)))
+        if ((was && !touch(a, w, &w->prior.owner, false)) ||
+            (is && !touch(a, w, &w->object->party, true)))
             return false;
     }
     return true;
@@ -403,7 +406,7 @@ static void publish(struct attempt *a, uint64_t seq)
     a->receipt->seq = seq;
     atomic_store_explicit(&job->entry->receipt, a->receipt, memory_order_release);
     for (uint16_t i = 0; i < a->touched; i++)
-        owners_settle(a->nodes[i], seq, a->node_owned[i]);
+        owners_settle(a->worker->owner_log, &a->touches[i], seq);
 
     bool written[SVM_TX_INPUTS_MAX] = {false};
     uint16_t made = 0;

@@ -7,7 +7,7 @@
  *   receipts.c  receipts by digest = the dedupe table, and who waits for them         any thread
  *   commit.c    hand-over in order of seq, groups, durability, last answers           W (executed), C (durable)
  *   maintain.c  floor, collection, materialiser, retention, disk and clock watch      G, S
- *   owners.c    owner index of what is not materialised yet                           any thread
+ *   owners.c    owner index of what is not materialised yet (owner_tree.c, owner_log.c)  any thread
  *   query.c     snapshots, objects, lists, scans                                      any thread
  *   cells.c     interactive transactions                                              the embedder's threads
  *   route.c     the routing decision; simulate and explain                            W, any thread
@@ -34,6 +34,7 @@
 #include "base/stack.h"
 #include "base/thread.h"
 #include "engine/hooks.h"
+#include "engine/owners.h"
 #include "exec/exec.h"
 #include "model/model.h"
 #include "mvcc/mvcc.h"
@@ -141,25 +142,6 @@ uint64_t receipts_evicted_expires(const struct receipt_table *table);
 uint64_t receipts_bytes(const struct receipt_table *table);
 uint32_t receipts_waiters(const struct receipt_table *table);
 
-/* ---- owner overlay ------------------------------------------------------------------------------------------ */
-
-/* Ordered set of (owner, id) that were touched and may not be in `state` as they are: candidates for a listing, each verified by a snapshot
- * read. */
-struct owners;
-struct owner_node;
-struct owners *owners_create(void);
-void owners_destroy(struct owners *owners);
-/* owners_touch: before seq: (OWNER, ID) is about to change hands; it stays until owners_settle says from when it may go. NULL = no memory. */
-struct owner_node *owners_touch(struct owners *owners, const struct svm_address *owner,
-                                const struct svm_id *id);
-/* owners_settle: the change has position SEQ (0 and not OWNED: it did not happen); OWNED: the owner holds it now. Allocates nothing. */
-void owners_settle(struct owner_node *node, uint64_t seq, bool owned);
-/* owners_list: ids of OWNER > AFTER, ascending, at most LIMIT. false = no memory. */
-bool owners_list(struct owners *owners, const struct svm_address *owner, const struct svm_id *after,
-                 struct svm_id *ids_out, size_t limit, size_t *count_out);
-/* owners_sweep: G: drop what `state` holds: settled at or below FLOOR and (MEMORY_MODE ? not owned : seq <= MATERIALISED). */
-void owners_sweep(struct owners *owners, uint64_t floor, uint64_t materialised, bool memory_mode);
-
 /* ---- jobs --------------------------------------------------------------------------------------------------- */
 
 struct svm_engine;
@@ -255,6 +237,7 @@ struct engine_worker {
     struct thread thread;
     struct mvcc_thread *mvcc;
     struct pool *pool; /* entries and receipts */
+    struct owner_log *owner_log;
     struct ring *ring;
     struct park park;
     _Atomic uint64_t ticks;

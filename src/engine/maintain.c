@@ -102,13 +102,12 @@ bool gc_step(struct svm_engine *engine, bool forced)
     mvcc_online(engine->gc_mvcc);
     uint64_t now_ms = engine_node_ms(engine);
     uint64_t age = config_of(engine)->gc_snapshot_age_max_ms;
-    uint64_t floor =
-        mvcc_floor_advance(engine->mvcc, engine->gc_mvcc, now_ms > age ? now_ms - age : 0);
+    mvcc_floor_advance(engine->mvcc, engine->gc_mvcc, now_ms > age ? now_ms - age : 0);
     uint64_t worth, found = garbage(engine, &worth);
     bool ran = forced || found >= worth || over_cache(engine);
     if (ran)
         collect(engine);
-    owners_sweep(engine->owners, floor, store_materialised(engine->store), engine->memory);
+    owners_sweep(engine->owners, store_materialised(engine->store));
     adapt(engine, found);
     mvcc_offline(engine->gc_mvcc);
     pthread_mutex_unlock(&engine->gc_lock);

@@ -377,10 +377,11 @@ static bool make_workers(struct svm_engine *engine)
         worker->mvcc = mvcc_thread_create(engine->mvcc);
         worker->ring = ring_create(config_of(engine)->inflight_max);
         worker->pool = pool_create();
+        worker->owner_log = owner_log_create(engine->owners);
         worker->ready = malloc(engine->order_slots * sizeof *worker->ready);
         park_init(&worker->park);
         rng_init(&worker->rng, engine_now_ns(engine) + i);
-        if (!worker->mvcc || !worker->pool || !worker->ring || !worker->ready)
+        if (!worker->mvcc || !worker->pool || !worker->owner_log || !worker->ring || !worker->ready)
             return false;
     }
     return true;
@@ -423,12 +424,8 @@ static bool load_genesis(struct svm_engine *engine)
         mvcc_publish(engine->objects, thread, head, version, 0);
         mvcc_unhold(head);
         engine->objects_at_open[g->object->kind]++;
-        if (g->object->kind == SVM_KIND_OWNED) {
-            struct owner_node *node = owners_touch(engine->owners, &g->object->party, &g->id);
-            ok = node != NULL;
-            if (node)
-                owners_settle(node, 0, true);
-        }
+        if (g->object->kind == SVM_KIND_OWNED)
+            ok = owners_put(engine->owners, &g->object->party, &g->id);
     }
     mvcc_offline(thread);
     return ok;
@@ -468,7 +465,7 @@ static bool make_tables(struct svm_engine *engine, uint64_t first_seq)
     engine->objects = mvcc_table(engine->mvcc, MVCC_OBJECTS);
     engine->cells = mvcc_table(engine->mvcc, MVCC_CELLS);
     engine->receipts = receipts_create(config->waiters_max);
-    engine->owners = owners_create();
+    engine->owners = owners_create(engine->mvcc, engine->memory, workers);
     atomic_store(&engine->completed, first_seq - 1);
     atomic_store(&engine->committed, first_seq - 1);
     return engine->receipts && engine->owners && make_jobs(engine) && make_order(engine) &&

@@ -213,16 +213,14 @@ static enum svm_err candidates(struct svm_engine *engine, const struct svm_addre
     struct svm_id ids[CANDIDATES], reach;
     size_t n, all = 0, k = 0;
     memset(reach.b, 0xff, sizeof reach.b);
-    if (!owners_list(engine->owners, owner, after, ids, CANDIDATES, &n))
-        return SVM_E_NO_MEMORY;
+    n = owners_list(engine->owners, owner, after, ids, CANDIDATES);
     take_along(out, &all, ids, n, &reach);
     if (!engine->memory) {
         enum svm_err err = store_owned(engine->store, owner, after, ids, CANDIDATES, &n);
         if (err != SVM_OK)
             return err;
         take_along(out, &all, ids, n, &reach);
-        if (!owners_list(engine->owners, owner, after, ids, CANDIDATES, &n))
-            return SVM_E_NO_MEMORY;
+        n = owners_list(engine->owners, owner, after, ids, CANDIDATES);
         take_along(out, &all, ids, n, &reach);
     }
     qsort(out, all, sizeof *out, by_id);

@@ -414,6 +414,19 @@ static size_t take(struct engine_worker *worker, struct engine_job *jobs[ENGINE_
     return n;
 }
 
+/* Asks for the part of the owner index that JOB will change: STEP after step. */
+static void prefetch_owners(struct svm_engine *engine, const struct engine_job *job, unsigned step)
+{
+    for (uint16_t k = 0; k < job->tx.op_count && k < ENGINE_JOB_OPS; k++) {
+        const struct svm_op *op = &job->tx.ops[k];
+        if (op->kind == SVM_OP_TRANSFER)
+            owners_prefetch(engine->owners, &op->u.transfer.to, &job->tx.inputs[op->input].id,
+                            step);
+        else if (op->kind == SVM_OP_PAY)
+            owners_prefetch(engine->owners, &op->u.pay.to, NULL, step);
+    }
+}
+
 /* Prepares up to a batch of jobs in passes, each of which asks for the memory that the next one needs. */
 static void run_new(struct engine_worker *worker, struct engine_job **jobs, size_t count)
 {
@@ -424,17 +437,23 @@ static void run_new(struct engine_worker *worker, struct engine_job **jobs, size
             receipts_prefetch(engine->receipts, &jobs[i]->digest);
             for (uint16_t k = 0; k < jobs[i]->tx.input_count && k < ENGINE_JOB_INPUTS; k++)
                 mvcc_prefetch(engine->objects, jobs[i]->tx.inputs[k].id.b, sizeof(struct svm_id));
+            prefetch_owners(engine, jobs[i], 0);
             jobs[n++] = jobs[i];
         }
     count = n;
     n = 0;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         for (uint16_t k = 0; k < jobs[i]->tx.input_count && k < ENGINE_JOB_INPUTS; k++)
             mvcc_prefetch_head(engine->objects, jobs[i]->tx.inputs[k].id.b, sizeof(struct svm_id));
-    for (size_t i = 0; i < count; i++)
+        prefetch_owners(engine, jobs[i], 1);
+    }
+    for (size_t i = 0; i < count; i++) {
+        prefetch_owners(engine, jobs[i], 2);
         if (enter(worker, jobs[i]))
             jobs[n++] = jobs[i];
-    for (size_t i = 0; i < n; i++)
+    }
+    for (size_t i = 0; i < n; i++) {
+        prefetch_owners(engine, jobs[i], 3);
         for (uint16_t k = 0; k < jobs[i]->tx.input_count && k < ENGINE_JOB_INPUTS; k++) {
             const struct mvcc_head *head =
                 mvcc_find(engine->objects, jobs[i]->tx.inputs[k].id.b, sizeof(struct svm_id));
@@ -445,6 +464,7 @@ static void run_new(struct engine_worker *worker, struct engine_job **jobs, size
                 __builtin_prefetch((const uint8_t *)version + 128);
             }
         }
+    }
     for (size_t i = 0; i < n; i++) {
         answer_unwaiting(worker, jobs[i]);
         dispatch(worker, jobs[i]);
@@ -522,6 +542,7 @@ bool worker_step(struct engine_worker *worker)
     propose(worker);
     if (busy)
         complete_executed(engine);
+    owner_log_step(worker->owner_log, engine->memory ? 0 : store_materialised(engine->store));
     mvcc_quiesce(worker->mvcc);
     return busy;
 }

@@ -197,6 +197,10 @@ uint32_t mvcc_pins_open(const struct mvcc *mvcc);
  * Returns min(H, pins). From then on a version may go when its successor began at or before H and no pin lies between. */
 uint64_t mvcc_floor_advance(struct mvcc *mvcc, struct mvcc_thread *thread, uint64_t oldest_ms);
 uint64_t mvcc_floor(const struct mvcc *mvcc); /* min(H, pins) as last published */
+/* mvcc_floor_applied: H as last published; 0 before the first advance. mvcc_needed: may a snapshot lie in [BEGIN, END), that is: is there such a
+ * pin, or is END above H? What was true from BEGIN until END may be forgotten when it does not. Both need the thread online. */
+uint64_t mvcc_floor_applied(const struct mvcc *mvcc);
+bool mvcc_needed(const struct mvcc *mvcc, uint64_t begin, uint64_t end);
 /* mvcc_collect: G: visit up to BUDGET heads from where the last call stopped: trim cold chains; while the table holds more than CACHE_BYTES
  * evict single-version unheld heads with begin_seq <= min(floor, MATERIALISED), and ABSENT ones. MATERIALISED = 0: only ABSENT ones go.
  * Adds to the counts. Returns false when a whole round was completed. */

@@ -212,3 +212,28 @@ uint64_t mvcc_floor(const struct mvcc *mvcc)
 {
     return atomic_load_explicit(&mvcc->pins.floor_min, memory_order_acquire);
 }
+
+uint64_t mvcc_floor_applied(const struct mvcc *mvcc)
+{
+    const struct mvcc_floor *floor = atomic_load_explicit(&mvcc->pins.floor, memory_order_acquire);
+    return floor == NULL ? 0 : floor->applied;
+}
+
+bool mvcc_needed(const struct mvcc *mvcc, uint64_t begin, uint64_t end)
+{
+    const struct mvcc_floor *floor = atomic_load_explicit(&mvcc->pins.floor, memory_order_acquire);
+    if (floor == NULL || end > floor->applied) {
+        return true;
+    }
+    uint32_t from = 0;
+    uint32_t to = floor->count;
+    while (from < to) { /* the first pin at or above BEGIN */
+        uint32_t mid = from + (to - from) / 2;
+        if (floor->pins[mid] < begin) {
+            from = mid + 1;
+        } else {
+            to = mid;
+        }
+    }
+    return from < floor->count && floor->pins[from] < end;
+}

@@ -2,7 +2,6 @@
 #include <check.h>
 #include <string.h>
 
-#include "engine/internal.h"
 #include "engine_rig.h"
 
 static struct rig rig;
@@ -62,38 +61,12 @@ START_TEST(nothing_slips_between_overlay_and_disk)
 }
 END_TEST
 
-/* A change that was announced and did not happen leaves what was. */
-START_TEST(an_undone_change_leaves_the_index)
-{
-    struct owners *owners = owners_create();
-    const struct svm_address owner = {{1}};
-    const struct svm_id id = {{2}};
-    struct svm_id found[2];
-    size_t n;
-    struct owner_node *node = owners_touch(owners, &owner, &id);
-    owners_settle(node, 5, true);
-    node = owners_touch(owners, &owner, &id);
-    owners_settle(node, 0, false);
-    owners_sweep(owners, 100, 0, true);
-    ck_assert(owners_list(owners, &owner, NULL, found, 2, &n));
-    ck_assert_uint_eq(n, 1);
-    owners_sweep(owners, 100, 4, false); /* not on the disk yet */
-    ck_assert(owners_list(owners, &owner, NULL, found, 2, &n));
-    ck_assert_uint_eq(n, 1);
-    owners_sweep(owners, 100, 5, false);
-    ck_assert(owners_list(owners, &owner, NULL, found, 2, &n));
-    ck_assert_uint_eq(n, 0);
-    owners_destroy(owners);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("engine");
     TCase *tc = tcase_create("list");
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, nothing_slips_between_overlay_and_disk);
-    tcase_add_test(tc, an_undone_change_leaves_the_index);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
