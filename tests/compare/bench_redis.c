@@ -18,7 +18,7 @@
 
 #include "compare/server.h"
 
-enum { WINDOW = 1024, FILL_BATCH = 1000, START_S = 20 };
+enum { WINDOW = 256, FILL_BATCH = 1000, START_S = 20 };
 
 static const char SERVER[] = "/usr/bin/redis-server";
 static const char TRANSFER[] =

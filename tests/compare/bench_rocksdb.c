@@ -100,9 +100,10 @@ static void set_options(struct state *state)
     state->options = rocksdb_options_create();
     rocksdb_options_set_create_if_missing(state->options, 1);
     rocksdb_options_set_block_based_table_factory(state->options, table);
-    rocksdb_options_set_write_buffer_size(state->options, (size_t)256 << 20);
+    rocksdb_options_set_write_buffer_size(state->options, (size_t)64 << 20);
     rocksdb_options_set_max_write_buffer_number(state->options, 4);
     rocksdb_options_set_max_background_jobs(state->options, 2);
+    rocksdb_options_set_enable_pipelined_write(state->options, 1);
     rocksdb_options_set_compression(state->options, rocksdb_no_compression);
     rocksdb_block_based_options_destroy(table);
 }
@@ -136,7 +137,8 @@ static void open_any(struct compare *compare, bool locks, bool grouped)
     if (grouped && pthread_create(&state->syncer, NULL, sync_in_a_loop, state) != 0)
         die("no thread to sync");
     snprintf(compare->settings, sizeof compare->settings,
-             "%s, %s, key and value 8 bytes, write buffers 4 x 256 MiB, block cache 1 GiB, bloom "
+             "%s, %s, key and value 8 bytes, write buffers 4 x 64 MiB, pipelined writes, block "
+             "cache 1 GiB, bloom "
              "10, no compression",
              locks ? "TransactionDB, keys locked in ascending order"
                    : "OptimisticTransactionDB, parallel validation",
