@@ -17,7 +17,7 @@
 #include "crypto/sha256.h"
 
 enum { REASON_BYTES = 120, SYNCED_BYTES = 16 };
-static const char format_line[] = "supervm data 1\n";
+static const char format_line[] = "supervm data 2\n";
 
 #define SAY(reason, ...) ((void)snprintf((reason), REASON_BYTES, __VA_ARGS__))
 
@@ -186,7 +186,7 @@ static enum svm_err format_check(const char *path, const struct svm_digest *gene
         return SVM_OK;
     if (strncmp(have, format_line, sizeof format_line - 1) != 0) {
         have[strcspn(have, "\n")] = '\0';
-        SAY(reason, "the format of the data is \"%.40s\", this program knows \"supervm data 1\"",
+        SAY(reason, "the format of the data is \"%.40s\", this program knows \"supervm data 2\"",
             have);
     } else {
         have[strcspn(have + sizeof format_line, "\n") + sizeof format_line] = '\0';

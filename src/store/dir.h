@@ -1,6 +1,6 @@
 /* store/dir.h - the data directory: who may use it, what it belongs to, and files that survive a power cut.
  *
- *     FORMAT        "supervm data 1" and the genesis digest; its rename into place ends the creation
+ *     FORMAT        "supervm data 2" and the genesis digest; its rename into place ends the creation
  *     genesis.json  canonical text
  *     LOCK          held with flock while open; holds the pid
  *     SYNCED        how far the log is known to be durable: a hint that only ever turns silent loss into a refusal

@@ -9,7 +9,12 @@
 #include "store/parts.h"
 #include "store/rows.h"
 
-enum { PACE_LITTLE = 1 << 20, PACE_BYTES = 32 << 20, PACE_US = 500000 };
+enum {
+    MERGE_FILE_ENTRIES = 1 << 16, /* a merged run of so many enters as a file */
+    PACE_LITTLE = 1 << 20,
+    PACE_BYTES = 32 << 20,
+    PACE_US = 500000
+};
 
 static enum svm_err put_row(struct store_batch *batch, uint8_t kind, const void *a, size_t a_len,
                             const void *b, size_t b_len, struct svm_bytes value)
@@ -85,38 +90,10 @@ static enum svm_err put_object(struct store_batch *batch, struct store_meta *met
     return err == SVM_OK ? put_index(batch, meta, id, prior, now) : err;
 }
 
-static enum svm_err put_receipt(struct store_batch *batch, const struct model_effects *tx)
-{
-    struct svm_receipt *receipt = model_receipt_of(tx);
-    if (receipt == NULL)
-        return SVM_E_NO_MEMORY;
-    size_t size = ROW_ORDER_HEAD_BYTES + model_receipt_size(receipt);
-    uint8_t *order = store_batch_alloc(batch, size);
-    if (order != NULL) {
-        memcpy(order, tx->digest.b, 32);
-        bytes_put_u64le(order + 32, tx->node_ms);
-        uint8_t *end = model_receipt_encode(order + ROW_ORDER_HEAD_BYTES, receipt);
-        SVM_ASSERT(end == order + size);
-    }
-    free(receipt); /* one malloc, says model.h */
-    uint8_t *where = store_batch_alloc(batch, ROW_SEQ_BYTES);
-    if (order == NULL || where == NULL)
-        return SVM_E_NO_MEMORY;
-    bytes_put_u64le(where, tx->seq);
-
-    uint8_t seq[8];
-    bytes_put_u64be(seq, tx->seq);
-    enum svm_err err = put_row(batch, ROW_RECEIPT, tx->digest.b, 32, NULL, 0,
-                               (struct svm_bytes){where, ROW_SEQ_BYTES});
-    if (err == SVM_OK)
-        err = put_row(batch, ROW_ORDER, seq, sizeof seq, NULL, 0, (struct svm_bytes){order, size});
-    return err;
-}
-
 static enum svm_err apply_tx(struct store *store, struct store_meta *meta,
                              const struct model_effects *tx, bool history)
 {
-    enum svm_err err = put_receipt(&store->batch, tx);
+    enum svm_err err = store_receipts_add(&store->receipts, &store->batch, tx);
     for (size_t i = 0; err == SVM_OK && i < tx->write_count; i++) {
         const struct model_write *write = &tx->writes[i];
         size_t size = model_row_object_size(write->row);
@@ -218,22 +195,15 @@ static enum svm_err collect(struct store *store, struct store_meta *meta, uint64
     return err;
 }
 
-/* batch_write: the batch with META as its last word. AS_FILE: durably, as files of their own, if the database can. A file holds a
- * meta row as well, so the rows and M are there together or not at all. */
-static enum svm_err batch_write(struct store *store, const struct store_meta *meta, bool as_file)
+/* rows_write: the batch. AS_FILE: durably, as files of their own. */
+static enum svm_err rows_write(struct store *store, bool as_file)
 {
-    static const uint8_t key = ROW_META;
-    uint8_t row[STORE_META_BYTES];
-    store_meta_encode(row, meta);
-    store_batch_put(&store->batch, (struct svm_bytes){&key, 1},
-                    (struct svm_bytes){row, sizeof row});
+    const struct svm_kv_ops *kv = &store->state_kv;
     const struct svm_kv_op *ops;
     size_t count;
     enum svm_err err = store_batch_sort(&store->batch, &ops, &count);
     if (err != SVM_OK)
         return err;
-    const struct svm_kv_ops *kv = &store->state_kv;
-    as_file = as_file && kv->ingest != NULL;
     FAULT_POINT("store.materialise.before_write");
     if (as_file)
         err = kv->ingest(kv->self, ops, count, store_batch_tail(ops, count, ROW_ORDER));
@@ -242,9 +212,48 @@ static enum svm_err batch_write(struct store *store, const struct store_meta *me
     FAULT_POINT("store.materialise.after_write");
     if (err != SVM_OK)
         return store_fail(store, SVM_E_IO, "the state cannot be written", &store->state_kv);
-    if (as_file)
-        store->held = meta->seq;
     atomic_fetch_add_explicit(&store->counts.rows, count, memory_order_relaxed);
+    return SVM_OK;
+}
+
+/* batch_write: the batch with META as its last word, as a file if asked and if the database can. A file holds a meta row as
+ * well, so the rows and M are there together or not at all. */
+static enum svm_err batch_write(struct store *store, const struct store_meta *meta, bool as_file)
+{
+    static const uint8_t key = ROW_META;
+    uint8_t row[STORE_META_BYTES];
+    store_meta_encode(row, meta);
+    store_batch_put(&store->batch, (struct svm_bytes){&key, 1},
+                    (struct svm_bytes){row, sizeof row});
+    as_file = as_file && store->state_kv.ingest != NULL;
+    enum svm_err err = rows_write(store, as_file);
+    if (err == SVM_OK && as_file)
+        store->held = meta->seq;
+    return err;
+}
+
+/* runs_merge: too many runs of one size become one. Without memory they stay as they are. */
+static enum svm_err runs_merge(struct store *store)
+{
+    struct store_runs *runs = &store->receipts.runs;
+    for (bool merged = true; merged;) {
+        store_batch_clear(&store->batch);
+        enum svm_err err =
+            store_runs_merge(runs, &store->state_kv, &store->batch, store->sweep.order, &merged);
+        bool as_file = runs->entry_count >= MERGE_FILE_ENTRIES && store->state_kv.ingest != NULL;
+        if (err == SVM_OK && merged)
+            err = rows_write(store, as_file);
+        store_batch_clear(&store->batch);
+        if (err == SVM_OK && merged)
+            store_runs_publish(runs);
+        else
+            store_runs_begin(runs);
+        if (err == SVM_E_NO_MEMORY)
+            return SVM_OK;
+        if (err != SVM_OK)
+            return store_fail(store, err, "the index of receipts cannot be merged",
+                              &store->state_kv);
+    }
     return SVM_OK;
 }
 
@@ -259,7 +268,10 @@ enum svm_err store_materialise_upto(struct store *store, uint64_t upto, size_t b
         return SVM_OK;
 
     store_batch_clear(&store->batch);
+    store_receipts_begin(&store->receipts);
     enum svm_err err = collect(store, &meta, upto, bytes_max, &did, &bytes);
+    if (err == SVM_OK)
+        err = store_receipts_seal(&store->receipts, &store->batch, store->meta.seq + 1, meta.seq);
     if (err == SVM_OK)
         err = batch_write(store, &meta, bytes >= store->ingest_bytes);
     store_batch_clear(&store->batch);
@@ -272,10 +284,11 @@ enum svm_err store_materialise_upto(struct store *store, uint64_t upto, size_t b
 
     SVM_ASSERT(meta.seq > store->meta.seq);
     store->meta = meta;
+    store_receipts_publish(&store->receipts);
     atomic_fetch_sub_explicit(&store->dirty_bytes, bytes, memory_order_relaxed);
     atomic_store_explicit(&store->materialised, meta.seq, memory_order_release);
     *did_out = did;
-    return SVM_OK;
+    return runs_merge(store);
 }
 
 /* not_yet: more of the log would make a better batch. Every file of `state` costs a share of a compaction, however small it

@@ -69,6 +69,7 @@ static void store_destroy(struct store *store)
         store->log_kv.close(store->log_kv.self);
     store_dir_close(&store->dir);
     store_batch_deinit(&store->batch);
+    store_receipts_deinit(&store->receipts);
     free(store->object);
     free(store->frame);
     free(store->group);
@@ -86,6 +87,10 @@ static struct store *store_make(const struct store_config *config)
     store->ingest_bytes = config->ingest_bytes == 0 ? STORE_INGEST_BYTES : config->ingest_bytes;
     store_dir_init(&store->dir);
     store_batch_init(&store->batch);
+    if (!store_receipts_init(&store->receipts)) {
+        free(store);
+        return NULL;
+    }
     store_retention(store, config->receipts_seconds, config->history_versions,
                     config->history_seconds);
     atomic_init(&store->disk_free_bytes, UINT64_MAX);
@@ -218,6 +223,11 @@ static enum svm_err open_disk(struct store *store, const struct store_config *co
         return SVM_E_FOREIGN_DATA;
     }
     opened->created = is_new;
+    err = store_runs_load(&store->receipts.runs, &store->state_kv);
+    if (err != SVM_OK) {
+        SAY(reason, "the index of receipts cannot be read: %.70s", svm_err_text(err));
+        return err;
+    }
     return store_recover(store, opened, reason);
 }
 

@@ -14,6 +14,7 @@
 #include "store/batch.h"
 #include "store/dir.h"
 #include "store/meta.h"
+#include "store/receipts.h"
 #include "store/store.h"
 
 /* Where the sweep of history stands; `count` and `since_ms` are of the id that the cursor points into. */
@@ -49,6 +50,7 @@ struct store {
     uint64_t batched_us; /* when the last batch was written */
     size_t ingest_bytes;
     struct store_batch batch;
+    struct store_receipts receipts;
     struct model_frame *frame;
     struct model_object *object; /* scratch: room for the largest */
     uint64_t trimmed;            /* groups that begin at or below are gone from the log */

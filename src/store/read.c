@@ -81,40 +81,12 @@ enum svm_err store_cell_get(struct store *store, struct svm_bytes cell, uint64_t
     return err;
 }
 
-/* receipt_at: the receipt at position SEQ. NOT_FOUND: it has just been swept. */
-static enum svm_err receipt_at(struct store *store, uint64_t seq, const struct svm_digest *digest,
-                               struct svm_receipt **receipt_out)
-{
-    struct row_key key;
-    uint8_t at[8], *value;
-    size_t len;
-    bytes_put_u64be(at, seq);
-    row_key_set(&key, ROW_ORDER, at, sizeof at, NULL, 0);
-    enum svm_err err = get_row(store, &key, &value, &len);
-    if (err != SVM_OK)
-        return err;
-    if (len < ROW_ORDER_HEAD_BYTES || memcmp(value, digest->b, 32) != 0)
-        err = SVM_E_CORRUPT;
-    else
-        err = model_receipt_decode(receipt_out, (struct svm_bytes){value + ROW_ORDER_HEAD_BYTES,
-                                                                   len - ROW_ORDER_HEAD_BYTES});
-    free(value);
-    return err;
-}
-
 enum svm_err store_receipt_get(struct store *store, const struct svm_digest *digest,
                                struct svm_receipt **receipt_out)
 {
-    struct row_key key;
-    uint8_t *value;
-    size_t len;
-    row_key_set(&key, ROW_RECEIPT, digest->b, 32, NULL, 0);
-    enum svm_err err = get_row(store, &key, &value, &len);
-    if (err != SVM_OK)
-        return err;
-    uint64_t seq = len == ROW_SEQ_BYTES ? bytes_get_u64le(value) : 0;
-    free(value);
-    return seq == 0 ? SVM_E_CORRUPT : receipt_at(store, seq, digest, receipt_out);
+    if (store->mode == STORE_MEMORY)
+        return SVM_E_NOT_FOUND;
+    return store_receipts_get(&store->receipts, &store->state_kv, digest, receipt_out);
 }
 
 /* list_ids: the last 32 bytes of each key that begins with PREFIX, those > AFTER, at most LIMIT. */

@@ -11,7 +11,7 @@ enum { ORDER_KEY_BYTES = 1 + 8, HISTORY_KEY_BYTES = 1 + 32 + 8 };
 
 /* ---- log --------------------------------------------------------------------------------------------------- */
 
-/* drop_receipts: the sweep's deletions are flushed, so that no digest can come back that leads to a receipt in these files. */
+/* drop_receipts: the sweep's deletions are flushed; what these files hold besides is swept. */
 static enum svm_err drop_receipts(struct store *store)
 {
     const struct svm_kv_ops *kv = &store->state_kv;
@@ -86,7 +86,7 @@ static void del_key(struct store_batch *batch, const uint8_t *key, size_t len)
     store_batch_del(batch, (struct svm_bytes){copy, len});
 }
 
-/* Receipts in order of position; node time hardly differs from that order, so the first young one ends the walk. */
+/* Pages of receipts in order of position; node time hardly differs from that order, so the first page with a young one ends the walk. */
 static enum svm_err sweep_receipts(struct store *store, struct svm_kv_iter *iter, uint64_t now_ms,
                                    size_t *budget, struct store_sweep_at *at, uint64_t *dropped)
 {
@@ -100,19 +100,17 @@ static enum svm_err sweep_receipts(struct store *store, struct svm_kv_iter *iter
 
     kv->iter_seek(iter, row_key_bytes(&from));
     for (; *budget > 0 && kv->iter_valid(iter, &key, &value); kv->iter_next(iter)) {
+        struct store_page page;
         if (key.ptr[0] != ROW_ORDER)
             break;
-        if (key.len != ORDER_KEY_BYTES || value.len < ROW_ORDER_HEAD_BYTES)
+        if (key.len != ORDER_KEY_BYTES || !store_page_parse(&page, value))
             return SVM_E_CORRUPT;
-        if (!too_old(bytes_get_u64le(value.ptr + 32), seconds, now_ms))
+        if (!too_old(page.newest_ms, seconds, now_ms))
             break;
-        struct row_key receipt;
-        row_key_set(&receipt, ROW_RECEIPT, value.ptr, 32, NULL, 0);
-        del_key(&store->batch, receipt.b, receipt.len);
         del_key(&store->batch, key.ptr, key.len);
-        at->order = bytes_get_u64be(key.ptr + 1) + 1;
-        ++*dropped;
-        --*budget;
+        at->order = page.last + 1;
+        *dropped += page.count;
+        *budget -= *budget < page.count ? *budget : page.count;
     }
     return SVM_OK;
 }
@@ -211,6 +209,7 @@ enum svm_err store_sweep(struct store *store, uint64_t now_ms, size_t budget)
     if (err != SVM_OK)
         return err;
     store->sweep = at;
+    store_runs_drop(&store->receipts.runs, at.order);
     atomic_fetch_add_explicit(&store->counts.receipts_pruned, receipts, memory_order_relaxed);
     atomic_fetch_add_explicit(&store->counts.history_pruned, versions, memory_order_relaxed);
     return SVM_OK;

@@ -5,10 +5,10 @@
  *     'h' id 32, ~version 8                   seq 8, object row      every version written, newest first within an id
  *     'm'                                     meta, see meta.h       in every batch, so that it cannot part from the rows
  *     'o' id 32                               seq 8, object row      newest version; tombstones stay for ever
- *     'r' digest 32                           seq 8                  where the receipt is
+ *     'i' 'j' 'r'                             see runs.h             where the receipt of a digest is
  *     'w' owner 32, id 32                     empty                  who owns what
- *     'x' seq 8                               digest 32, node_ms 8,  receipts in order: appended, never in between, so that
- *                                             receipt row            they are written once; last of all kinds for that */
+ *     'x' seq 8                               see receipts.h         receipts in order: appended, never in between, so that
+ *                                                                    they are written once; last of all kinds for that */
 #ifndef STORE_ROWS_H
 #define STORE_ROWS_H
 
@@ -21,6 +21,8 @@
 enum {
     ROW_CELL = 'c',
     ROW_HISTORY = 'h',
+    ROW_RUN = 'i',
+    ROW_RUN_MAP = 'j',
     ROW_META = 'm',
     ROW_OBJECT = 'o',
     ROW_RECEIPT = 'r',
@@ -29,7 +31,6 @@ enum {
 
     ROW_SEQ_BYTES = 8,
     ROW_CELL_HEAD_BYTES = 17,
-    ROW_ORDER_HEAD_BYTES = 40,
     ROW_KEY_MAX = 1 + 2 * 32
 };
 

@@ -133,10 +133,10 @@ START_TEST(foreign_data_is_refused_and_not_touched)
     ck_assert_int_eq(rename(path, aside), 0); /* as if new, but there are transactions */
     ck_assert_int_eq(bed_try_open(&bed), SVM_E_FOREIGN_DATA);
     ck_assert_ptr_nonnull(strstr(bed.reason, "FORMAT"));
-    file_put(&bed, "FORMAT", "supervm data 2\n");
+    file_put(&bed, "FORMAT", "supervm data 3\n");
     ck_assert_int_eq(bed_try_open(&bed), SVM_E_FOREIGN_DATA);
-    ck_assert_ptr_nonnull(strstr(bed.reason, "supervm data 2"));
-    file_put(&bed, "FORMAT", "supervm data 1\n");
+    ck_assert_ptr_nonnull(strstr(bed.reason, "supervm data 3"));
+    file_put(&bed, "FORMAT", "supervm data 2\n");
     ck_assert_int_eq(bed_try_open(&bed), SVM_E_FOREIGN_DATA);
     ck_assert_int_eq(rename(aside, path), 0);
     bed_open(&bed);
