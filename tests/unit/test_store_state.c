@@ -274,7 +274,9 @@ static void *role_materialiser(void *arg)
 {
     struct roles *roles = arg;
     uint64_t did = 1;
-    for (unsigned i = 0; did > 0 || !atomic_load(&roles->done); i++) {
+    bool last = false; /* all was committed before the last look */
+    for (unsigned i = 0; did > 0 || !last; i++) {
+        last = atomic_load(&roles->done);
         if (store_materialise(roles->bed.store, 1500, &did) != SVM_OK)
             break;
         if (i % 8 == 7 && store_trim(roles->bed.store) != SVM_OK)
