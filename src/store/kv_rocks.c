@@ -47,6 +47,7 @@ enum {
     LEVEL0_STOP = 32,   /* ... and stop them: what a read has to look through at most */
     INGEST_FILES = 2,
     INGEST_PATH_BYTES = 16,
+    DROP_KEY_MAX = 64,
     OPEN_FILES_MAX = 512,
     RECOVERY_POINT_IN_TIME = 2,
     INFO_LEVEL_WARN = 2,
@@ -214,13 +215,22 @@ static enum svm_err rocks_ingest(void *self, const struct svm_kv_op *ops, size_t
     return rocks_check(rocks, text);
 }
 
-/* Whole table files below L0 that lie in the range. */
+/* Whole table files below L0 that lie in the range. The database takes the upper bound as part of it, so it gets one below TO: TO
+ * without its last byte if that is zero, else with one less. */
 static enum svm_err rocks_drop(void *self, struct svm_bytes from, struct svm_bytes to)
 {
     struct rocks *rocks = self;
+    uint8_t end[DROP_KEY_MAX];
+    size_t len = to.len;
+    SVM_ASSERT(len > 0 && len <= sizeof end);
+    memcpy(end, to.ptr, len);
+    if (end[len - 1] == 0)
+        len--;
+    else
+        end[len - 1]--;
     char *text = NULL;
-    rocksdb_delete_file_in_range(rocks->db, (const char *)from.ptr, from.len, (const char *)to.ptr,
-                                 to.len, &text);
+    rocksdb_delete_file_in_range(rocks->db, (const char *)from.ptr, from.len, (const char *)end,
+                                 len, &text);
     return rocks_check(rocks, text);
 }
 
