@@ -1,14 +1,10 @@
-/* store_kv_rocks: RocksDB 7.8.3 behind svm_kv_ops. Nothing else in the house includes its header.
+/* store_kv_rocks: RocksDB 7.8.3 behind svm_kv_ops, for the state. Nothing else in the house includes its header.
  *
  * Options and why (HISTORY.md of RocksDB; versions name the release that fixed it):
- *   recycle_log_file_num = 0       point-in-time recovery of recycled WAL files was broken (9.1)
- *   wal_bytes_per_sync = 0         may leave holes in a WAL that counts as synced
- *   manual_wal_flush = 0           saves nothing with one put per group, and could part families (9.7)
- *   wal_compression = none         several defects of WAL tracking (7.4 .. 9.3)
+ *   no WAL                         the log is the truth: what a crash takes from the memtable is replayed from there
  *   max_bgerror_resume_count = 0   a background error is final: nothing resumes by itself, the store stops
  *   max_background_jobs = 2        two cores; and below 8, where a failed flush was retried out of order (7.9)
  *   paranoid_checks = 1            a damaged file is an error, not a shorter answer
- *   WAL recovery: point in time    stops at the first damaged record; whether that loss is legal, the hash chain decides
  *   one column family              several with the WAL off lose data (8.1)
  *   no pipelined, no unordered     the latter breaks snapshots
  *   no memtable insert hint        a fifth faster, but its skip list asserts when a key comes out of order (seen in 7.8.3)
@@ -17,7 +13,7 @@
  *                                  then put them in the wrong order (5913, 10922; 7.9 orders L0 in another way)
  *   names of files to ingest are removed before they are written   after a crash such a name can still be a second link to a file
  *                                  that the database has taken over: to write through it would be the end of that file
- * A checkpoint is preceded by a flush, because a hard-linked WAL may be unsynced (9.4). */
+ * A checkpoint is preceded by a flush: there is no WAL that could bring the memtable along. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,9 +31,7 @@
 
 enum {
     MIB = 1 << 20,
-    LOG_BUFFER_BYTES = 64 * MIB,
     STATE_BUFFER_BYTES = 64 * MIB,
-    LOG_CACHE_BYTES = 8 * MIB,
     STATE_CACHE_BYTES = 64 * MIB,
     BUFFERS_MAX = 4,
     LEVELS = 7,
@@ -49,7 +43,6 @@ enum {
     INGEST_PATH_BYTES = 16,
     DROP_KEY_MAX = 64,
     OPEN_FILES_MAX = 512,
-    RECOVERY_POINT_IN_TIME = 2,
     INFO_LEVEL_WARN = 2,
     FAILURE_TEXT_BYTES = 200
 };
@@ -57,7 +50,7 @@ enum {
 struct rocks {
     rocksdb_t *db;
     rocksdb_options_t *options;
-    rocksdb_writeoptions_t *write_plain, *write_sync;
+    rocksdb_writeoptions_t *write_plain;
     rocksdb_readoptions_t *read_point, *read_scan;
     rocksdb_flushoptions_t *flush;
     /* state: files to ingest */
@@ -105,6 +98,8 @@ static enum svm_err rocks_background(struct rocks *rocks)
 
 /* ---- svm_kv_ops -------------------------------------------------------------------------------------------- */
 
+static enum svm_err rocks_flush(void *self);
+
 static enum svm_err rocks_write(void *self, const struct svm_kv_op *ops, size_t count, bool sync)
 {
     struct rocks *rocks = self;
@@ -119,9 +114,10 @@ static enum svm_err rocks_write(void *self, const struct svm_kv_op *ops, size_t 
             rocksdb_writebatch_put(rocks->batch, key, ops[i].key.len,
                                    (const char *)ops[i].value.ptr, ops[i].value.len);
     }
-    rocksdb_write(rocks->db, sync ? rocks->write_sync : rocks->write_plain, rocks->batch, &text);
+    rocksdb_write(rocks->db, rocks->write_plain, rocks->batch, &text);
     pthread_mutex_unlock(&rocks->batch_lock);
-    return rocks_check(rocks, text);
+    enum svm_err err = rocks_check(rocks, text);
+    return err == SVM_OK && sync ? rocks_flush(rocks) : err;
 }
 
 static enum svm_err rocks_flush(void *self)
@@ -251,14 +247,6 @@ static bool ingest_make(struct rocks *rocks, const char *dir)
 }
 
 /* ---- svm_kv_ops, the rest ---------------------------------------------------------------------------------- */
-
-static enum svm_err rocks_sync(void *self)
-{
-    struct rocks *rocks = self;
-    char *text = NULL;
-    rocksdb_flush_wal(rocks->db, 1, &text);
-    return rocks_check(rocks, text);
-}
 
 static enum svm_err rocks_del_range(void *self, struct svm_bytes from, struct svm_bytes to)
 {
@@ -394,8 +382,6 @@ static void rocks_close(void *self)
         rocksdb_readoptions_destroy(rocks->read_scan);
     if (rocks->write_plain != NULL)
         rocksdb_writeoptions_destroy(rocks->write_plain);
-    if (rocks->write_sync != NULL)
-        rocksdb_writeoptions_destroy(rocks->write_sync);
     if (rocks->options != NULL)
         rocksdb_options_destroy(rocks->options);
     if (rocks->file_options != NULL)
@@ -419,11 +405,6 @@ static void options_common(rocksdb_options_t *options)
     rocksdb_options_set_paranoid_checks(options, 1);
     rocksdb_options_set_max_background_jobs(options, 2);
     rocksdb_options_set_max_open_files(options, OPEN_FILES_MAX);
-    rocksdb_options_set_recycle_log_file_num(options, 0);
-    rocksdb_options_set_wal_bytes_per_sync(options, 0);
-    rocksdb_options_set_manual_wal_flush(options, 0);
-    rocksdb_options_set_wal_compression(options, rocksdb_no_compression);
-    rocksdb_options_set_wal_recovery_mode(options, RECOVERY_POINT_IN_TIME);
     rocksdb_options_set_allow_concurrent_memtable_write(options, 0); /* one writer */
     rocksdb_options_set_use_fsync(options, 0);
     rocksdb_options_set_bytes_per_sync(options, MIB); /* of table files: spreads the write-back */
@@ -433,21 +414,6 @@ static void options_common(rocksdb_options_t *options)
     rocksdb_options_set_max_log_file_size(options, 4 * MIB);
     rocksdb_options_set_keep_log_file_num(options, 2);
     rocksdb_options_set_max_write_buffer_number(options, BUFFERS_MAX);
-}
-
-/* The log: big values in key order, read back soon, trimmed from the front. What was trimmed before its memtable is flushed is
- * never written to a table; L0 may grow, because the committer must not be throttled by a compaction. */
-static void options_log(rocksdb_options_t *options, rocksdb_block_based_table_options_t *table)
-{
-    rocksdb_cache_t *cache = rocksdb_cache_create_lru(LOG_CACHE_BYTES);
-    rocksdb_block_based_options_set_block_cache(table, cache);
-    rocksdb_cache_destroy(cache); /* the options hold it */
-    rocksdb_options_set_compression(options, rocksdb_no_compression);
-    rocksdb_options_set_write_buffer_size(options, LOG_BUFFER_BYTES);
-    rocksdb_options_set_target_file_size_base(options, 64 * MIB);
-    rocksdb_options_set_max_bytes_for_level_base(options, 512 * MIB);
-    rocksdb_options_set_level0_slowdown_writes_trigger(options, 64);
-    rocksdb_options_set_level0_stop_writes_trigger(options, 128);
 }
 
 static void options_state(rocksdb_options_t *options, rocksdb_block_based_table_options_t *table)
@@ -474,7 +440,7 @@ static void options_state(rocksdb_options_t *options, rocksdb_block_based_table_
 }
 
 /* options_make: what the C API has no setter for goes through the text form. NULL with REASON on failure. */
-static rocksdb_options_t *options_make(bool is_log, char reason[120])
+static rocksdb_options_t *options_make(char reason[120])
 {
     rocksdb_options_t *base = rocksdb_options_create();
     rocksdb_options_t *options = rocksdb_options_create();
@@ -482,10 +448,7 @@ static rocksdb_options_t *options_make(bool is_log, char reason[120])
     char *text = NULL;
 
     options_common(base);
-    if (is_log)
-        options_log(base, table);
-    else
-        options_state(base, table);
+    options_state(base, table);
     rocksdb_options_set_block_based_table_factory(base, table);
     rocksdb_block_based_options_destroy(table);
 
@@ -500,8 +463,7 @@ static rocksdb_options_t *options_make(bool is_log, char reason[120])
     return options;
 }
 
-enum svm_err store_kv_rocks_open(struct svm_kv_ops *ops_out, const char *dir, bool is_log,
-                                 char reason[120])
+enum svm_err store_kv_rocks_open(struct svm_kv_ops *ops_out, const char *dir, char reason[120])
 {
     struct rocks *rocks = calloc(1, sizeof *rocks);
     if (rocks == NULL) {
@@ -510,16 +472,13 @@ enum svm_err store_kv_rocks_open(struct svm_kv_ops *ops_out, const char *dir, bo
     }
     pthread_mutex_init(&rocks->batch_lock, NULL);
     pthread_mutex_init(&rocks->failure_lock, NULL);
-    rocks->options = options_make(is_log, reason);
+    rocks->options = options_make(reason);
     if (rocks->options == NULL) {
         rocks_close(rocks);
         return SVM_E_IO;
     }
     rocks->write_plain = rocksdb_writeoptions_create();
-    rocks->write_sync = rocksdb_writeoptions_create();
-    rocksdb_writeoptions_disable_WAL(rocks->write_plain, is_log ? 0 : 1);
-    rocksdb_writeoptions_disable_WAL(rocks->write_sync, is_log ? 0 : 1);
-    rocksdb_writeoptions_set_sync(rocks->write_sync, is_log ? 1 : 0);
+    rocksdb_writeoptions_disable_WAL(rocks->write_plain, 1);
     rocks->read_point = rocksdb_readoptions_create();
     rocks->read_scan = rocksdb_readoptions_create();
     rocksdb_readoptions_set_fill_cache(rocks->read_scan, 0);
@@ -527,22 +486,20 @@ enum svm_err store_kv_rocks_open(struct svm_kv_ops *ops_out, const char *dir, bo
     rocksdb_flushoptions_set_wait(rocks->flush, 1);
     rocks->batch = rocksdb_writebatch_create();
 
-    if (!is_log) {
-        rocks->file_options = options_make(false, reason);
-        if (rocks->file_options == NULL || !ingest_make(rocks, dir)) {
-            rocks_close(rocks);
-            return SVM_E_IO;
-        }
-        /* such files are read and rewritten soon: none of their levels is worth compressing */
-        rocksdb_options_set_compression_per_level(rocks->file_options, NULL, 0);
-        rocksdb_options_set_compression(rocks->file_options, rocksdb_no_compression);
+    rocks->file_options = options_make(reason);
+    if (rocks->file_options == NULL || !ingest_make(rocks, dir)) {
+        rocks_close(rocks);
+        return SVM_E_IO;
     }
+    /* such files are read and rewritten soon: none of their levels is worth compressing */
+    rocksdb_options_set_compression_per_level(rocks->file_options, NULL, 0);
+    rocksdb_options_set_compression(rocks->file_options, rocksdb_no_compression);
 
     char *text = NULL;
     rocks->db = rocksdb_open(rocks->options, dir, &text);
     if (text != NULL) {
         bool damaged = strncmp(text, "Corruption", 10) == 0;
-        snprintf(reason, 120, "%s: %s", is_log ? "log" : "state", text);
+        snprintf(reason, 120, "state: %s", text);
         rocksdb_free(text);
         rocks_close(rocks);
         return damaged ? SVM_E_CORRUPT : SVM_E_IO;
@@ -550,11 +507,11 @@ enum svm_err store_kv_rocks_open(struct svm_kv_ops *ops_out, const char *dir, bo
     *ops_out = (struct svm_kv_ops){
         .self = rocks,
         .write = rocks_write,
-        .sync = rocks_sync,
+        .sync = rocks_flush,
         .flush = rocks_flush,
-        .ingest = is_log ? NULL : rocks_ingest,
+        .ingest = rocks_ingest,
         .del_range = rocks_del_range,
-        .drop = is_log ? NULL : rocks_drop,
+        .drop = rocks_drop,
         .get = rocks_get,
         .iter_open = rocks_iter_open,
         .iter_seek = rocks_iter_seek,

@@ -105,13 +105,14 @@ static struct store *store_make(const struct store_config *config)
     return store;
 }
 
-static enum svm_err rocks_open(struct svm_kv_ops *ops_out, bool *open_out, const char *datadir,
-                               bool is_log, char reason[120])
+static enum svm_err database_open(struct svm_kv_ops *ops_out, bool *open_out, const char *datadir,
+                                  bool is_log, char reason[120])
 {
     char *path = store_dir_join(datadir, is_log ? "log" : "state");
     if (path == NULL)
         return no_memory(reason);
-    enum svm_err err = store_kv_rocks_open(ops_out, path, is_log, reason);
+    enum svm_err err = is_log ? store_kv_segments_open(ops_out, path, reason)
+                              : store_kv_rocks_open(ops_out, path, reason);
     free(path);
     *open_out = err == SVM_OK;
     return err;
@@ -131,9 +132,9 @@ static enum svm_err databases_open(struct store *store, const struct store_confi
     }
     enum svm_err err = store_dir_open(&store->dir, config->datadir, genesis, is_new_out, reason);
     if (err == SVM_OK)
-        err = rocks_open(&store->state_kv, &store->state_open, config->datadir, false, reason);
+        err = database_open(&store->state_kv, &store->state_open, config->datadir, false, reason);
     if (err == SVM_OK)
-        err = rocks_open(&store->log_kv, &store->log_open, config->datadir, true, reason);
+        err = database_open(&store->log_kv, &store->log_open, config->datadir, true, reason);
     return err;
 }
 

@@ -1,8 +1,8 @@
 /* store/store.h - door of the store room: log first, state later (ARCHITECTURE section 6).
  *
- *     committer --group--> log (WAL on; one put = one commit group, hash-chained)  = the commit point
+ *     committer --group--> log (segments; one put = one commit group, hash-chained)  = the commit point
  *                            |
- *                            +--> materialiser --sorted, coalesced batch--> state (WAL off; one column family)
+ *                            +--> materialiser --sorted, coalesced batch--> state (RocksDB; WAL off; one column family)
  *                                  (the very same function recovers)          objects, cells, history, owner index,
  *                                                                             receipts, meta {M, group hash, node time}
  *
@@ -52,10 +52,13 @@ struct svm_kv_ops {
     /* failure: what the first failed write, sync or read said, or NULL. */
     const char *(*failure)(void *self);
 };
-/* store_kv_rocks_open: the RocksDB implementation at DIR. IS_LOG: WAL on, no compression, big values; otherwise WAL off, bloom filters,
- * sorted batches. Options respect the hazards of 7.8.3. */
+/* store_kv_rocks_open: RocksDB at DIR, for `state`: no WAL, bloom filters, sorted batches. Options respect the hazards of 7.8.3. */
 SVM_MUST_USE enum svm_err store_kv_rocks_open(struct svm_kv_ops *ops_out, const char *dir,
-                                              bool is_log, char reason[120]);
+                                              char reason[120]);
+/* store_kv_segments_open: files at DIR that are appended to, for the log. Keys are eight bytes and ascend; a write is one put; a
+ * range of deletion begins at the front, or ends above all keys. */
+SVM_MUST_USE enum svm_err store_kv_segments_open(struct svm_kv_ops *ops_out, const char *dir,
+                                                 char reason[120]);
 /* store_kv_ram_create: in memory, ordered; survives close so that a test can reopen it: store_kv_ram_destroy frees. */
 struct store_kv_ram;
 struct store_kv_ram *store_kv_ram_create(void);

@@ -165,14 +165,12 @@ START_TEST(rocks_is_an_ordered_map)
     struct svm_kv_ops kv;
     char dir[] = "/tmp/svm-kv-XXXXXX", path[64], reason[120];
     ck_assert_ptr_nonnull(mkdtemp(dir));
-    for (int is_log = 0; is_log < 2; is_log++) {
-        snprintf(path, sizeof path, "%s/%d", dir, is_log);
-        enum svm_err err = store_kv_rocks_open(&kv, path, is_log, reason);
-        ck_assert_msg(err == SVM_OK, "%s", reason);
-        conform(&kv, bed_seed("rocks_is_an_ordered_map"), 100);
-        kv.close(kv.self);
-    }
-    ck_assert_int_eq(store_kv_rocks_open(&kv, "/proc/none/such", false, reason), SVM_E_IO);
+    snprintf(path, sizeof path, "%s/state", dir);
+    enum svm_err err = store_kv_rocks_open(&kv, path, reason);
+    ck_assert_msg(err == SVM_OK, "%s", reason);
+    conform(&kv, bed_seed("rocks_is_an_ordered_map"), 100);
+    kv.close(kv.self);
+    ck_assert_int_eq(store_kv_rocks_open(&kv, "/proc/none/such", reason), SVM_E_IO);
     ck_assert_uint_gt(strlen(reason), 0);
     bed_remove(dir);
 }
@@ -198,7 +196,7 @@ START_TEST(a_name_left_behind_is_no_way_into_a_live_file)
     ck_assert_ptr_nonnull(mkdtemp(dir));
     snprintf(to, sizeof to, "%s/ingest-0", dir);
     for (unsigned round = 0; round < 8; round++) {
-        ck_assert_int_eq(store_kv_rocks_open(&kv, dir, false, reason), SVM_OK);
+        ck_assert_int_eq(store_kv_rocks_open(&kv, dir, reason), SVM_OK);
         compare_now(&kv, &twin);
         ingest_one(&kv, &twin, round);
         compare_now(&kv, &twin);
