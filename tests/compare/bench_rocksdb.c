@@ -94,7 +94,9 @@ static void *sync_in_a_loop(void *arg)
 static void set_options(struct state *state)
 {
     rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
-    rocksdb_block_based_options_set_block_cache(table, rocksdb_cache_create_lru((size_t)1 << 30));
+    rocksdb_cache_t *cache = rocksdb_cache_create_lru((size_t)1 << 30);
+    rocksdb_block_based_options_set_block_cache(table, cache);
+    rocksdb_cache_destroy(cache); /* the table keeps it */
     rocksdb_block_based_options_set_filter_policy(table,
                                                   rocksdb_filterpolicy_create_bloom_full(10));
     state->options = rocksdb_options_create();
