@@ -242,7 +242,7 @@ build/demos: | $(FLAGS_FILE)
 
 # ---- commands --------------------------------------------------------------------------------------------------------
 
-.PHONY: help setup run demo demos stop test check check-source unit rpc-test bench compare format install clean
+.PHONY: help setup run demo demos stop test check check-source unit rpc-test model bench compare format install clean
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 	@echo "  make room-<name>    compile one room        make test-<room>    build and run its unit tests"
@@ -282,6 +282,10 @@ unit: ## build and run every unit test of this kind of build (BUILD=)
 
 rpc-test: all ## golden JSON-RPC exchanges and HTTP edge cases against a fresh node
 	@tests/rpc/run
+
+model: ## the protocol's models, searched exhaustively by spin within large bounds (an hour, 4 GiB)
+	@scripts/setup test
+	@tests/model/run full
 
 bench: ## the table of speed and size (minutes); QUICK=1 for a look, ARGS= rows
 	@scripts/setup bench
