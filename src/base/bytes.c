@@ -26,7 +26,7 @@ static const char hex_pairs[256][2] = {ROWS(HEX_PAIR)};
      : BETWEEN(c, 'a', 'f') ? (c) - 'a' + 10                                                       \
      : BETWEEN(c, 'A', 'F') ? (c) - 'A' + 10                                                       \
                             : -1)
-#define HEX_VALUE(high, low) (int8_t)HEX_VALUE_OF((high)*16 + (low))
+#define HEX_VALUE(high, low) (int8_t) HEX_VALUE_OF((high)*16 + (low))
 
 static const int8_t hex_values[256] = {ROWS(HEX_VALUE)};
 
