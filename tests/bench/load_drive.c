@@ -7,13 +7,12 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "bench/rig.h"
 
-enum { EVENTS = 64, IN_STEP = 65536, DRAIN_S = 60 };
+enum { EVENTS = 64, IN_STEP = 65536, DRAIN_S = 60, SLEEP_NS = 10 * 1000 * 1000 };
 
 /* One request in flight, and what it carries. */
 struct flight {
@@ -42,7 +41,7 @@ struct drive {
     const struct load_plan *plan;
     struct load_outcome *outcome;
     struct link *links;
-    int epoll_fd, timer_fd;
+    int epoll_fd;
     uint32_t next; /* of the set */
     struct again *again;
     uint32_t again_first, again_count, again_cap;
@@ -261,35 +260,27 @@ static void receive(struct drive *drive, struct link *link)
 
 /* ---- the loop ------------------------------------------------------------------------------------------------ */
 
-/* Wake at the next moment at which something becomes due: what is to be sent again, the next arrival, an end. */
-static void set_timer(struct drive *drive, uint64_t now)
+/* How long to sleep: until what is to be sent again, or the next arrival, becomes due, if a link is free to take it. */
+static struct timespec sleep_time(const struct drive *drive, uint64_t now)
 {
-    uint64_t at = now + 10000000;
-    if (drive->again_count > 0 && drive->again[drive->again_first].due_ns < at)
-        at = drive->again[drive->again_first].due_ns;
-    if (drive->plan->rate > 0 && is_fresh(drive, now) && due_ns(drive, drive->arrivals) < at)
-        at = due_ns(drive, drive->arrivals);
-    at = at > now ? at : now + 1;
-    const struct itimerspec when = {
-        .it_value = {.tv_sec = (time_t)(at / 1000000000), .tv_nsec = (long)(at % 1000000000)}};
-    if (timerfd_settime(drive->timer_fd, TFD_TIMER_ABSTIME, &when, NULL) != 0)
-        die("timerfd: %s", strerror(errno));
+    uint64_t at = now + SLEEP_NS;
+    if (drive->in_flight < (uint64_t)drive->plan->connections * drive->plan->window) {
+        if (drive->again_count > 0 && drive->again[drive->again_first].due_ns < at)
+            at = drive->again[drive->again_first].due_ns;
+        if (drive->plan->rate > 0 && is_fresh(drive, now) && due_ns(drive, drive->arrivals) < at)
+            at = due_ns(drive, drive->arrivals);
+    }
+    return (struct timespec){.tv_nsec = at > now ? (long)(at - now) : 0};
 }
 
 static void turn(struct drive *drive)
 {
     struct epoll_event events[EVENTS];
     pump(drive);
-    if (drive->plan->rate > 0 || drive->again_count > 0)
-        set_timer(drive, now_ns());
-    const int n = epoll_wait(drive->epoll_fd, events, EVENTS, 10);
+    const struct timespec timeout = sleep_time(drive, now_ns());
+    const int n = epoll_pwait2(drive->epoll_fd, events, EVENTS, &timeout, NULL);
     for (int i = 0; i < n; i++) {
         struct link *link = events[i].data.ptr;
-        if (link == NULL) {
-            uint64_t ticks;
-            (void)!read(drive->timer_fd, &ticks, sizeof ticks);
-            continue;
-        }
         if (events[i].events & EPOLLOUT)
             flush(drive, link);
         if (events[i].events & ~(uint32_t)EPOLLOUT)
@@ -337,16 +328,13 @@ static void close_links(struct drive *drive)
 static void drive_open(struct drive *drive)
 {
     const struct load_plan *plan = drive->plan;
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
     drive->links = calloc(plan->connections, sizeof *drive->links);
     drive->verdicts = calloc(plan->batch, sizeof *drive->verdicts);
     drive->again_cap = plan->connections * plan->window * plan->batch + 1;
     drive->again = calloc(drive->again_cap, sizeof *drive->again);
     drive->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    drive->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     if (drive->links == NULL || drive->verdicts == NULL || drive->again == NULL ||
-        drive->epoll_fd < 0 || drive->timer_fd < 0 ||
-        epoll_ctl(drive->epoll_fd, EPOLL_CTL_ADD, drive->timer_fd, &event) != 0)
+        drive->epoll_fd < 0)
         die("cannot start: %s", strerror(errno));
     open_links(drive);
 }
@@ -354,7 +342,6 @@ static void drive_open(struct drive *drive)
 static void drive_close(struct drive *drive)
 {
     close_links(drive);
-    close(drive->timer_fd);
     close(drive->epoll_fd);
     free(drive->again);
     free(drive->verdicts);
