@@ -19,6 +19,15 @@ int rpc_error_code(enum svm_err err)
     return svm_err_rpc_code(rpc_error_public(err));
 }
 
+uint32_t rpc_error_retry_after_ms(enum svm_err err, const struct svm_refusal *refusal)
+{
+    if (svm_err_retry(rpc_error_public(err)) != SVM_RETRY_LATER) {
+        return 0;
+    }
+    const bool timed = refusal != NULL && (refusal->has & SVM_HAS_RETRY_AFTER) != 0;
+    return timed ? refusal->retry_after_ms : RPC_RETRY_AFTER_MS;
+}
+
 static void put_key(struct text *text, const char *key)
 {
     text_puts(text, ",\"");
@@ -187,9 +196,7 @@ void rpc_error_write(struct text *text, const struct rpc_error *error)
         }
     }
     if (svm_err_retry(told) == SVM_RETRY_LATER) {
-        const bool timed = error->refusal != NULL && (error->refusal->has & SVM_HAS_RETRY_AFTER);
-        put_number(text, "retryAfterMs",
-                   timed ? error->refusal->retry_after_ms : RPC_RETRY_AFTER_MS);
+        put_number(text, "retryAfterMs", rpc_error_retry_after_ms(told, error->refusal));
     }
     text_puts(text, "}}");
 }

@@ -35,5 +35,7 @@ int rpc_error_code(enum svm_err err);
 enum svm_err rpc_error_public(enum svm_err err);
 
 enum { RPC_RETRY_AFTER_MS = 1000 }; /* what `later` errors advise when the engine names no time */
+/* rpc_error_retry_after_ms: when to send again what was refused with ERR; 0 = not by itself. REFUSAL may be NULL. */
+uint32_t rpc_error_retry_after_ms(enum svm_err err, const struct svm_refusal *refusal);
 
 #endif

@@ -64,6 +64,7 @@ static void put_record(uint8_t record[RECORD_BYTES], const struct wait_item *ite
     record[6] = item->duplicate ? RECORD_DUPLICATE : 0;
     if (item->err != SVM_OK) {
         bytes_put_u32le(record, (uint32_t)rpc_error_code(item->err));
+        bytes_put_u64le(record + 8, rpc_error_retry_after_ms(item->err, item->refusal));
         record[4] = RECORD_REFUSED;
         if (item->digest_known) {
             put_digest(record, &item->digest);

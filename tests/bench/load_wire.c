@@ -154,7 +154,9 @@ static void verdict_record(struct wire_verdict *verdict, char why[256], const ui
     if (code == 0 && done && (record[6] & 1) == 0)
         return;
     if (code == CODE_OVERLOADED || code == CODE_BUSY) {
-        *verdict = (struct wire_verdict){WIRE_RETRY, RETRY_BUSY_MS};
+        const uint64_t after_ms = bytes_get_u64le(record + 8);
+        *verdict =
+            (struct wire_verdict){WIRE_RETRY, after_ms > 0 ? (uint32_t)after_ms : RETRY_BUSY_MS};
         return;
     }
     verdict->kind = WIRE_BAD;

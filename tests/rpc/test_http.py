@@ -338,6 +338,16 @@ def test_stream_refused():
         return seen
 
 
+def test_stream_told_to_come_again():
+    """Beyond the node's capacity a transaction is refused by itself, and its record says when to send it again."""
+    with dev('--engine.inflight_max', '64') as node:
+        got = records(stream(node, [b'\0\0'] * 16384))
+        assert {r['code'] for r in got} == {1001, -32006}, {r['code'] for r in got}
+        assert all(r['status'] == 255 for r in got)
+        assert all((r['seq'] > 0) == (r['code'] == -32006) for r in got)
+        return {'OVERLOADED'}
+
+
 def test_silence():
     """A request that never ends is cut off after the idle timeout; others are served meanwhile."""
     with dev('--rpc.idle_timeout', '1s') as node:
