@@ -134,9 +134,9 @@ void qsbr_destroy(struct qsbr *qsbr)
 static uint64_t least_announced(const struct qsbr *qsbr)
 {
     uint64_t least = UINT64_MAX;
-    uint32_t high = atomic_load_explicit(&qsbr->slots_high, memory_order_acquire);
+    uint32_t high = atomic_load_explicit(&qsbr->slots_high, memory_order_seq_cst);
     for (uint32_t i = 0; i < high; i++) {
-        uint64_t at = atomic_load_explicit(&qsbr->slots[i].announced, memory_order_acquire);
+        uint64_t at = atomic_load_explicit(&qsbr->slots[i].announced, memory_order_seq_cst);
         if (at != 0 && at < least) {
             least = at;
         }
@@ -160,7 +160,8 @@ struct qsbr_thread *qsbr_thread_create(struct qsbr *qsbr, void *arg)
             thread->slot = &qsbr->slots[i];
             atomic_store_explicit(&thread->slot->used, true, memory_order_relaxed);
             if (i >= atomic_load_explicit(&qsbr->slots_high, memory_order_relaxed)) {
-                atomic_store_explicit(&qsbr->slots_high, i + 1, memory_order_release);
+                /* In one order with the announcements: who misses this missed those too. */
+                atomic_store_explicit(&qsbr->slots_high, i + 1, memory_order_seq_cst);
             }
         }
     }
@@ -196,7 +197,7 @@ static void batch_close(struct qsbr_thread *thread)
     if (thread->open.count == 0) {
         return;
     }
-    uint64_t tag = atomic_fetch_add_explicit(&thread->qsbr->epoch, 1, memory_order_acq_rel);
+    uint64_t tag = atomic_fetch_add_explicit(&thread->qsbr->epoch, 1, memory_order_seq_cst);
     if (thread->count ==
         BATCHES_MAX) { /* somebody is slow: join the newest, which waits a little longer for it */
         struct batch *last = &thread->closed[(thread->first + BATCHES_MAX - 1) % BATCHES_MAX];
@@ -244,11 +245,10 @@ void qsbr_online(struct qsbr_thread *thread)
     struct qsbr *qsbr = thread->qsbr;
     SVM_ASSERT(atomic_load_explicit(&thread->slot->announced, memory_order_relaxed) == 0);
     uint64_t epoch = atomic_load_explicit(&qsbr->epoch, memory_order_acquire);
-    atomic_store_explicit(&thread->slot->announced, epoch, memory_order_release);
+    /* Store, then look, both sequentially consistent, against batch_close, then least_announced: see the header. */
+    atomic_store_explicit(&thread->slot->announced, epoch, memory_order_seq_cst);
     FAULT_POINT("base.qsbr.announced");
-    /* Ordered with every closing of a batch: see the header. It must be seq_cst: clang turns a weaker addition of nothing into
-     * nothing, and the reads that follow then pass the store of the announcement. */
-    atomic_fetch_add_explicit(&qsbr->epoch, 0, memory_order_seq_cst);
+    (void)atomic_load_explicit(&qsbr->epoch, memory_order_seq_cst);
 }
 
 void qsbr_offline(struct qsbr_thread *thread)
@@ -265,7 +265,7 @@ void qsbr_offline(struct qsbr_thread *thread)
         entries += thread->closed[(thread->first + i) % BATCHES_MAX].list.count;
         bytes += thread->closed[(thread->first + i) % BATCHES_MAX].list.bytes;
     }
-    if (entries > QSBR_KEPT_ENTRIES || bytes > QSBR_KEPT_BYTES) {
+    if (entries > QSBR_LEFT_ENTRIES || bytes > QSBR_KEPT_BYTES) {
         batches_leave(thread);
     }
 }

@@ -8,14 +8,16 @@
  *
  * Orderings. Closing a batch is a read-modify-write of the epoch after the unlinking; an announcement reads the epoch with
  * acquire. So a thread that announced more than the tag has read the epoch from the release sequence that the closing heads, and
- * sees the unlinking in all it reads afterwards. Going online stores the announcement, then does a read-modify-write of the epoch
- * too: the two are ordered in one of two ways, and either the closer sees the announcement or the newcomer sees the unlinking. No
- * fences and no inline assembly: ThreadSanitizer follows every step.
+ * sees the unlinking in all it reads afterwards. Going online stores the announcement, then loads the epoch; closing a batch adds to
+ * the epoch, then loads the announcements; all four are sequentially consistent. So either the closer sees the announcement, or the
+ * newcomer's load has read from the release sequence that the closing heads and it sees the unlinking. No fences and no inline
+ * assembly: ThreadSanitizer follows every step. Going online writes no line that others write.
  *
  * Limits. Retiring never blocks, allocates or fails. What is retired and not yet freed is bounded by the rate of retiring times
  * the longest time that an online thread goes without announcing: a slow reader costs memory for as long as it is slow, and the
- * memory comes back at the first announcements after it. A thread that goes offline keeps less than QSBR_KEPT_ENTRIES and
- * QSBR_KEPT_BYTES for its next turn; more than that goes to the domain, where qsbr_drain of any thread frees it.
+ * memory comes back at the first announcements after it. A thread that goes offline keeps what is open (less than QSBR_KEPT_ENTRIES) and
+ * at most QSBR_LEFT_ENTRIES and QSBR_KEPT_BYTES of what is closed for its next turn, when it will probably use the blocks again;
+ * more than that goes to the domain, where qsbr_drain of any thread frees it.
  *
  * Source   QSBR as in Hart, McKenney, Demke Brown and Walpole, "Performance of memory reclamation for lockless synchronization"
  *          (2007), section 2.1; deviation: one epoch per closed batch instead of a fixed cycle of three. */
@@ -25,7 +27,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { QSBR_KINDS = 4, QSBR_KEPT_ENTRIES = 64, QSBR_KEPT_BYTES = 256 * 1024 };
+enum {
+    QSBR_KINDS = 4,
+    QSBR_KEPT_ENTRIES = 64, /* a batch is closed with so many */
+    QSBR_LEFT_ENTRIES = 1024,
+    QSBR_KEPT_BYTES = 256 * 1024
+};
 
 /* The link inside every block that is to be retired: a pointer, and the kind in its low bits. Nobody reads it before that. */
 struct qsbr_entry {

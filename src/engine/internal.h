@@ -9,7 +9,7 @@
  *   maintain.c  floor, collection, materialiser, retention, disk and clock watch      G, S
  *   owners.c    owner index of what is not materialised yet (owner_tree.c, owner_log.c)  any thread
  *   query.c     snapshots, objects, lists, scans                                      any thread
- *   cells.c     interactive transactions                                              the embedder's threads
+ *   session.c, cells.c, cell_commit.c, cell_run.c   interactive transactions          the embedder's threads
  *   route.c     the routing decision; simulate and explain                            W, any thread
  *   stats.c     counters and histograms                                               any thread
  *   open.c      settings, threads, life
@@ -62,8 +62,7 @@ struct engine_counters {
     _Atomic uint64_t routed[3], completed[3], failed[3];
     _Atomic uint64_t fallbacks[SVM_FALLBACK_COUNT];
     _Atomic uint64_t refused[SVM_ERR_COUNT];
-    _Atomic uint64_t cell_started, cell_committed, cell_aborted, cell_conflicts, cell_retries;
-    _Atomic uint64_t snapshots_cancelled;
+    _Atomic uint64_t snapshots_cancelled; /* of queries; the sessions count their own */
     _Atomic int64_t objects[3];
     struct hist latency[2][SVM_STAGE_COUNT];
 };
@@ -322,14 +321,15 @@ struct svm_engine {
     _Atomic uint64_t gc_runs, gc_removed, gc_last_us, gc_total_us;
     _Atomic uint64_t sampled[64]; /* executed transactions at each second, for rates */
     _Atomic uint32_t sampled_at;
+    _Atomic uint64_t applied_then[2]; /* at the last whole second, and at the one before */
 
     /* queries and sessions */
     struct stack readers; /* indices of reader_threads */
     struct mvcc_thread **reader_threads;
     uint32_t reader_count;
-    struct stack sessions; /* indices of session_array */
     struct svm_cell_txn *session_array;
-    _Atomic uint32_t sessions_open;
+    uint32_t session_count;
+    struct cell_pool *cell_pool; /* helpers of svm_cell_run_batch */
 
     /* time */
     _Atomic uint64_t node_ms;
@@ -457,10 +457,21 @@ enum svm_err query_object(struct svm_engine *engine, struct mvcc_thread *thread,
                           const struct svm_id *id, uint64_t seq, struct svm_object **object_out,
                           bool copy_deleted);
 
-/* cells.c */
-void record_give(struct svm_engine *engine, struct engine_record *record);
+/* session.c */
 enum svm_err sessions_create(struct svm_engine *engine);
 void sessions_destroy(struct svm_engine *engine);
+/* sessions_open: how many are in use; INSIDE: by a call that has not returned. */
+uint32_t sessions_open(struct svm_engine *engine, bool inside);
+/* sessions_count: add what they have counted to STATS. */
+void sessions_count(struct svm_engine *engine, struct svm_stats *stats);
+
+/* cell_commit.c */
+void record_give(struct svm_engine *engine, struct engine_record *record);
+
+/* cell_run.c */
+/* cell_pool_start: HELPERS threads that wait for batches; false = no memory, or the system has no more threads. */
+bool cell_pool_start(struct svm_engine *engine, uint32_t helpers);
+void cell_pool_stop(struct svm_engine *engine);
 
 /* stats.c */
 void stats_executed(struct engine_counters *counters, const struct engine_job *job,

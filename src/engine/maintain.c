@@ -21,18 +21,17 @@ enum {
 /* ---- G ---------------------------------------------------------------------------------------------------------- */
 
 /* Versions behind the newest, and how many of them are worth a walk over all heads. Writers trim what they touch, so under load the garbage stays
- * below one version per head by itself; the walk is for what has gone cold. In a quiet second everything is worth it. */
+ * at about one version per head by itself; the walk is for what has gone cold. When the order has stood still for a second everything is worth it. */
 static uint64_t garbage(struct svm_engine *engine, uint64_t *worth_out)
 {
     struct mvcc_counts objects, cells;
     mvcc_counts(engine->objects, &objects);
     mvcc_counts(engine->cells, &cells);
     uint64_t heads = objects.heads + cells.heads, threshold = atomic_load(&engine->gc_threshold);
-    uint32_t at = atomic_load(&engine->sampled_at);
-    bool quiet =
-        at > 0 && atomic_load(&engine->sampled[at % 64]) == stats_executed_total(engine) &&
-        atomic_load(&engine->sampled[(at - 1) % 64]) == atomic_load(&engine->sampled[at % 64]);
-    *worth_out = quiet ? 1 : heads > threshold ? heads : threshold;
+    uint64_t second = atomic_load(&engine->applied_then[0]);
+    bool quiet = atomic_load(&engine->sampled_at) > 0 && second == mvcc_applied(engine->mvcc) &&
+                 second == atomic_load(&engine->applied_then[1]);
+    *worth_out = quiet ? 1 : heads > threshold ? heads + heads / 2 : threshold;
     return objects.garbage + cells.garbage;
 }
 
@@ -153,6 +152,8 @@ static void every_second(struct svm_engine *engine)
     uint32_t at = atomic_load(&engine->sampled_at) + 1;
     atomic_store(&engine->sampled[at % 64], stats_executed_total(engine));
     atomic_store(&engine->sampled_at, at);
+    atomic_store(&engine->applied_then[1], atomic_load(&engine->applied_then[0]));
+    atomic_store(&engine->applied_then[0], mvcc_applied(engine->mvcc));
 }
 
 void gc_main(void *arg)

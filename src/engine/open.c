@@ -392,7 +392,7 @@ static bool make_readers(struct svm_engine *engine)
     engine->reader_threads = calloc(ENGINE_READERS, sizeof(struct mvcc_thread *));
     engine->gc_mvcc = mvcc_thread_create(engine->mvcc);
     if (!stack_init(&engine->readers, ENGINE_READERS) || !engine->reader_threads ||
-        !stack_init(&engine->sessions, config_of(engine)->sessions_max) || !engine->gc_mvcc)
+        !engine->gc_mvcc)
         return false;
     for (; engine->reader_count < ENGINE_READERS; engine->reader_count++) {
         struct mvcc_thread *thread = mvcc_thread_create(engine->mvcc);
@@ -454,7 +454,11 @@ static bool make_tables(struct svm_engine *engine, uint64_t first_seq)
 {
     const struct svm_config *config = config_of(engine);
     uint32_t workers = config->workers ? config->workers : thread_cpus();
-    const struct mvcc_config mc = {.inflight_max = 4 * config->inflight_max,
+    /* A position for every credit and one that it gave up; inflight_max for interactive transactions, and one more for each session. */
+    uint32_t positions = 4 * config->inflight_max;
+    while (positions < 3 * config->inflight_max + config->sessions_max)
+        positions *= 2;
+    const struct mvcc_config mc = {.inflight_max = positions,
                                    .pins_max = config->sessions_max + 256,
                                    .threads_max =
                                        workers + ENGINE_READERS + config->sessions_max + 8,
@@ -491,6 +495,7 @@ static bool start_threads(struct svm_engine *engine)
         snprintf(name, sizeof name, "svm-work-%u", i);
         ok = thread_start(&engine->workers[i].thread, name, worker_main, &engine->workers[i]);
     }
+    ok = ok && cell_pool_start(engine, engine->worker_count - 1);
     SVM_ASSERT(
         ok); /* a process that cannot start threads cannot stop those it has started either */
     engine->threads_started = true;
@@ -592,13 +597,14 @@ void svm_engine_drain(struct svm_engine *engine)
 {
     atomic_store(&engine->draining, true);
     park_wake(&engine->commit_park); /* an interval need not pass for who waits */
-    while (atomic_load(&engine->calls) > 0 || engine_inflight(engine) > 0 ||
-           receipts_waiters(engine->receipts) > 0)
+    while (sessions_open(engine, true) > 0 || atomic_load(&engine->calls) > 0 ||
+           engine_inflight(engine) > 0 || receipts_waiters(engine->receipts) > 0)
         pause_ms(1);
 }
 
 static void stop_threads(struct svm_engine *engine)
 {
+    cell_pool_stop(engine);
     atomic_store(&engine->stop_workers, true);
     for (uint32_t i = 0; i < engine->worker_count; i++)
         park_wake_all(&engine->workers[i].park);
@@ -650,7 +656,6 @@ static void free_engine(struct svm_engine *engine)
     ring_destroy(engine->ready);
     ring_destroy(engine->park_ring);
     stack_deinit(&engine->readers);
-    stack_deinit(&engine->sessions);
     exec_scheduler_destroy(engine->scheduler);
     free(engine->free_slots);
     free(engine->slot_jobs);
@@ -673,7 +678,7 @@ void svm_engine_close(struct svm_engine *engine)
     if (!engine)
         return;
     svm_engine_drain(engine);
-    while (atomic_load(&engine->sessions_open) > 0 || atomic_load(&engine->calls) > 0)
+    while (sessions_open(engine, false) > 0 || atomic_load(&engine->calls) > 0)
         pause_ms(1);
     stop_threads(engine);
     free_engine(engine);

@@ -144,13 +144,9 @@ static void versions(struct svm_engine *engine, struct svm_stats *s)
     s->loads = objects.loads + cells.loads;
     s->evictions = objects.evicted + cells.evicted;
     s->gc_versions_removed = objects.trimmed + cells.trimmed;
-    s->cell_started = SUM(cell_started);
-    s->cell_committed = SUM(cell_committed);
-    s->cell_aborted = SUM(cell_aborted);
-    s->cell_conflicts = SUM(cell_conflicts);
-    s->cell_retries = SUM(cell_retries);
     s->snapshots_open = mvcc_pins_open(engine->mvcc);
     s->snapshots_cancelled = SUM(snapshots_cancelled);
+    sessions_count(engine, s);
     s->applied_seq = mvcc_applied(engine->mvcc);
     s->durable_seq = engine_durable(engine);
     s->logged_seq = store_logged(engine->store);

@@ -26,6 +26,8 @@
  *    case 1): a word that stood before C_W(x), and that C_W(x) had acquired. Were C_W(x) before V_T(x) in S, V could not have
  *    returned it. So N_T < V_T(x) < C_W(x) < N_W: seq_T < seq_W. Whoever overwrites what T read takes a later seq.
  *    (Without V after N: W could claim and take its seq between T's read and N_T, and be earlier though T has not seen it.)
+ *    For an x that T has claimed itself V_T(x) needs no load: from C_T(x) to P_T(x) the word is the one that C_T(x) replaced, plus the
+ *    claim, so that word is compared with the one read, once, at any time after C_T(x). With case 1: T read the version that it overwrites.
  * 3. T reads x as published by W. R_T(x), which comes before N_T, acquired P_W(x): N_W < P_W(x) < R_T(x) < N_T. seq_W < seq_T.
  *
  * 2 and 3 together: T sees of x exactly the versions with a lower seq. QED. An absent read is the same with the word ABSENT, which is

@@ -91,6 +91,11 @@ struct mvcc_hash mvcc_hash_key(const struct mvcc_table *table, const uint8_t *ke
                               .tag = (uint16_t)(hash >> 32)};
 }
 
+uint32_t mvcc_key_hash(const struct mvcc_table *table, const uint8_t *key, size_t key_len)
+{
+    return mvcc_hash_key(table, key, key_len).place;
+}
+
 static uint64_t slot_of(const struct mvcc_head *head, uint16_t tag)
 {
     uint64_t address = (uint64_t)(uintptr_t)head;

@@ -111,6 +111,8 @@ struct mvcc_head {
     uint8_t key[];
 };
 
+/* mvcc_key_hash: what a head of KEY has in `hash`, for tables of the caller's own. */
+uint32_t mvcc_key_hash(const struct mvcc_table *table, const uint8_t *key, size_t key_len);
 /* mvcc_prefetch: touch the index bucket of KEY (objects: 32 bytes). */
 void mvcc_prefetch(const struct mvcc_table *table, const uint8_t *key, size_t key_len);
 /* mvcc_prefetch_head: a step later, when the bucket has come: touch the head that stands there. For batches: prefetch all buckets,
@@ -186,6 +188,8 @@ struct mvcc_pin {
 };
 /* mvcc_pin: a snapshot at `applied`. false = pins_max reached. NOW_MS dates it. */
 bool mvcc_pin(struct mvcc *mvcc, uint64_t now_ms, struct mvcc_pin *pin_out);
+/* mvcc_pin_again: the same; the slot that *PIN names is tried first, so that who keeps it in mind shares no line with others. */
+bool mvcc_pin_again(struct mvcc *mvcc, uint64_t now_ms, struct mvcc_pin *pin);
 void mvcc_unpin(struct mvcc *mvcc, const struct mvcc_pin *pin);
 /* mvcc_pin_cancelled: to be asked after reading: what was read may have been collected. */
 bool mvcc_pin_cancelled(const struct mvcc *mvcc, const struct mvcc_pin *pin);

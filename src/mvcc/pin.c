@@ -55,33 +55,38 @@ void mvcc_pins_deinit(struct mvcc_pins *pins)
 
 /* ---- readers ------------------------------------------------------------------------------------------------ */
 
+static bool slot_try_take(struct mvcc_pins *pins, uint32_t i)
+{
+    struct mvcc_pin_slot *slot = &pins->slots[i];
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+    if (word != WORD_FREE ||
+        !atomic_compare_exchange_strong_explicit(&slot->word, &word, WORD_TAKING,
+                                                 memory_order_acquire, memory_order_relaxed)) {
+        return false;
+    }
+    uint32_t high = atomic_load_explicit(&pins->high, memory_order_seq_cst);
+    while (high <= i &&
+           !atomic_compare_exchange_weak_explicit(&pins->high, &high, i + 1, memory_order_seq_cst,
+                                                  memory_order_seq_cst)) {
+    }
+    return true;
+}
+
 static struct mvcc_pin_slot *slot_take(struct mvcc_pins *pins, uint32_t *index_out)
 {
     for (uint32_t i = 0; i < pins->max; i++) {
-        struct mvcc_pin_slot *slot = &pins->slots[i];
-        uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
-        if (word == WORD_FREE &&
-            atomic_compare_exchange_strong_explicit(&slot->word, &word, WORD_TAKING,
-                                                    memory_order_acquire, memory_order_relaxed)) {
-            uint32_t high = atomic_load_explicit(&pins->high, memory_order_seq_cst);
-            while (high <= i && !atomic_compare_exchange_weak_explicit(&pins->high, &high, i + 1,
-                                                                       memory_order_seq_cst,
-                                                                       memory_order_seq_cst)) {
-            }
+        if (slot_try_take(pins, i)) {
             *index_out = i;
-            return slot;
+            return &pins->slots[i];
         }
     }
     return NULL;
 }
 
-bool mvcc_pin(struct mvcc *mvcc, uint64_t now_ms, struct mvcc_pin *pin_out)
+static void pin_take(struct mvcc *mvcc, struct mvcc_pin_slot *slot, uint64_t now_ms,
+                     struct mvcc_pin *pin_out)
 {
     struct mvcc_pins *pins = &mvcc->pins;
-    struct mvcc_pin_slot *slot = slot_take(pins, &pin_out->slot);
-    if (slot == NULL) {
-        return false;
-    }
     atomic_store_explicit(&slot->date_ms, now_ms, memory_order_release);
     for (;;) {
         uint64_t seq = mvcc_applied(mvcc);
@@ -90,9 +95,28 @@ bool mvcc_pin(struct mvcc *mvcc, uint64_t now_ms, struct mvcc_pin *pin_out)
         FAULT_POINT("mvcc.pin.stored");
         if (atomic_load_explicit(&pins->pending, memory_order_seq_cst) <= seq) {
             pin_out->seq = seq;
-            return true;
+            return;
         }
     }
+}
+
+bool mvcc_pin(struct mvcc *mvcc, uint64_t now_ms, struct mvcc_pin *pin_out)
+{
+    struct mvcc_pin_slot *slot = slot_take(&mvcc->pins, &pin_out->slot);
+    if (slot == NULL) {
+        return false;
+    }
+    pin_take(mvcc, slot, now_ms, pin_out);
+    return true;
+}
+
+bool mvcc_pin_again(struct mvcc *mvcc, uint64_t now_ms, struct mvcc_pin *pin)
+{
+    if (pin->slot >= mvcc->pins.max || !slot_try_take(&mvcc->pins, pin->slot)) {
+        return mvcc_pin(mvcc, now_ms, pin);
+    }
+    pin_take(mvcc, &mvcc->pins.slots[pin->slot], now_ms, pin);
+    return true;
 }
 
 void mvcc_unpin(struct mvcc *mvcc, const struct mvcc_pin *pin)
