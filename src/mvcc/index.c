@@ -13,61 +13,16 @@
  * An array that is replaced stays as it was, for the readers in it, until they have all quiesced.
  *
  * Both tables hash under a secret key of the process. Object ids are no exception: they are SHA-256 outputs when created, but
- * anybody may name any 32 bytes as an input and so cause an ABSENT head. Cells, whose keys have many lengths: SipHash-1-3. Objects,
- * always 32 bytes and looked up several times per transaction: NH, a tenth of the work; two ids fall together with probability
- * 2^-64 whoever chose them, as long as the key is not known. */
+ * anybody may name any 32 bytes as an input and so cause an ABSENT head. The hash is NH, a tenth of the work of SipHash: two ids fall
+ * together with probability 2^-64 whoever chose them, as long as the key is not known; and nothing that a caller sees depends on it but time.
+ * Cells, whose keys have 1 to 64 bytes: NH over as many pairs of words as the key fills, plus its length, folded by a second NH of the
+ * two halves of the sum. Keys of one length differ in some word, and fall together in the sum with probability 2^-64 over that word's
+ * partner in the hash key. Keys of two lengths that fill the same pairs: likewise, as the lengths differ by a constant (NH is delta-universal). Of keys
+ * that fill different pairs one has a term more, whose two parts of the hash key occur nowhere else: 2^-63. The fold adds 2^-63. */
 
 enum { SLOT_EMPTY = 0, SLOT_REMOVED = 1, SLOTS_MIN = 64 };
 
 /* ---- hash --------------------------------------------------------------------------------------------------- */
-
-struct sip {
-    uint64_t a, b, c, d;
-};
-
-static inline uint64_t rotate(uint64_t x, int bits)
-{
-    return x << bits | x >> (64 - bits);
-}
-
-static inline void sip_round(struct sip *s)
-{
-    s->a += s->b;
-    s->c += s->d;
-    s->b = rotate(s->b, 13) ^ s->a;
-    s->d = rotate(s->d, 16) ^ s->c;
-    s->a = rotate(s->a, 32);
-    s->c += s->b;
-    s->a += s->d;
-    s->b = rotate(s->b, 17) ^ s->c;
-    s->d = rotate(s->d, 21) ^ s->a;
-    s->c = rotate(s->c, 32);
-}
-
-/* Source: Aumasson and Bernstein, "SipHash: a fast short-input PRF" (2012), with 1 and 3 rounds. */
-static uint64_t siphash13(const uint64_t key[2], const uint8_t *in, size_t len)
-{
-    struct sip s = {key[0] ^ 0x736f6d6570736575u, key[1] ^ 0x646f72616e646f6du,
-                    key[0] ^ 0x6c7967656e657261u, key[1] ^ 0x7465646279746573u};
-    uint64_t last = (uint64_t)len << 56;
-    for (; len >= 8; len -= 8, in += 8) {
-        uint64_t word = bytes_get_u64le(in);
-        s.d ^= word;
-        sip_round(&s);
-        s.a ^= word;
-    }
-    for (size_t i = 0; i < len; i++) {
-        last |= (uint64_t)in[i] << (8 * i);
-    }
-    s.d ^= last;
-    sip_round(&s);
-    s.a ^= last;
-    s.c ^= 0xff;
-    sip_round(&s);
-    sip_round(&s);
-    sip_round(&s);
-    return s.a ^ s.b ^ s.c ^ s.d;
-}
 
 __extension__ typedef unsigned __int128 wide;
 
@@ -81,10 +36,39 @@ static uint64_t nh32(const uint64_t key[5], const uint8_t *in)
     return (uint64_t)folded ^ (uint64_t)(folded >> 64);
 }
 
+/* The last 1 to 16 bytes of a key as two words; of keys of one length no two give the same. */
+static void last_words(uint64_t words[2], const uint8_t *in, size_t len)
+{
+    if (len >= 8) {
+        words[0] = bytes_get_u64le(in);
+        words[1] = bytes_get_u64le(in + len - 8);
+    } else if (len >= 4) {
+        words[0] = bytes_get_u32le(in);
+        words[1] = bytes_get_u32le(in + len - 4);
+    } else {
+        words[0] = (uint64_t)in[0] << 8 | in[len / 2];
+        words[1] = in[len - 1];
+    }
+}
+
+static uint64_t nh_cell(const uint64_t key[MVCC_HASH_WORDS], const uint8_t *in, size_t len)
+{
+    const uint64_t *at = key;
+    wide sum = len;
+    for (; len > 16; len -= 16, in += 16, at += 2) {
+        sum += (wide)(bytes_get_u64le(in) + at[0]) * (bytes_get_u64le(in + 8) + at[1]);
+    }
+    uint64_t words[2];
+    last_words(words, in, len);
+    sum += (wide)(words[0] + at[0]) * (words[1] + at[1]);
+    wide folded = (wide)((uint64_t)sum + key[8]) * ((uint64_t)(sum >> 64) + key[9]);
+    return (uint64_t)folded ^ (uint64_t)(folded >> 64);
+}
+
 struct mvcc_hash mvcc_hash_key(const struct mvcc_table *table, const uint8_t *key, size_t key_len)
 {
     SVM_ASSERT(table->space == MVCC_CELLS ? key_len - 1 < SVM_CELL_KEY_MAX : key_len == 32);
-    uint64_t hash = table->space == MVCC_CELLS ? siphash13(table->hash_key, key, key_len)
+    uint64_t hash = table->space == MVCC_CELLS ? nh_cell(table->hash_key, key, key_len)
                                                : nh32(table->hash_key, key);
     return (struct mvcc_hash){.shard = (uint32_t)(hash >> (64 - MVCC_SHARD_BITS)),
                               .place = (uint32_t)hash,

@@ -88,7 +88,7 @@ static inline uint64_t mvcc_state_of(enum mvcc_status status, uint64_t version)
 
 /* ---- index (index.c) ---------------------------------------------------------------------------------------- */
 
-enum { MVCC_SHARD_BITS = 8 };
+enum { MVCC_SHARD_BITS = 8, MVCC_HASH_WORDS = 10 };
 _Static_assert(MVCC_SHARDS == 1u << MVCC_SHARD_BITS, "the door says how many shards there are");
 
 /* Open addressing with linear probing; a slot is 0 (empty: a probe ends), 1 (removed: it goes on), or 16 bits of the hash above the 48
@@ -125,7 +125,7 @@ enum mvcc_counter {
 struct mvcc_table {
     struct mvcc *mvcc;
     enum mvcc_space space;
-    uint64_t hash_key[5]; /* of the process: random */
+    uint64_t hash_key[MVCC_HASH_WORDS]; /* of the process: random */
     struct mvcc_head *
         aborted; /* loads that failed, still held by waiters; under aborted_mutex, linked by entry */
     pthread_mutex_t aborted_mutex;
