@@ -291,6 +291,9 @@ SVM_MUST_USE enum svm_err svm_cell_begin(struct svm_engine *engine, struct svm_c
  * Returns SVM_OK, SVM_E_NOT_FOUND (tracked as read), SVM_E_SNAPSHOT_TOO_OLD, SVM_E_LIMIT_EXCEEDED, SVM_E_IO. */
 SVM_MUST_USE enum svm_err svm_cell_get(struct svm_cell_txn *txn, struct svm_bytes key,
                                        struct svm_bytes *value_out);
+/* svm_cell_prefetch: a hint: KEYS are about to be read or written. Fetches them from memory into the cache together, which a row of calls would do one by
+ * one; reads nothing, tracks nothing, cannot fail. Keys beyond the first 16, and keys of a length that cannot be, are passed over. */
+void svm_cell_prefetch(struct svm_cell_txn *txn, const struct svm_bytes *keys, size_t count);
 /* svm_cell_put / svm_cell_del: buffered until commit; the bytes are copied. */
 SVM_MUST_USE enum svm_err svm_cell_put(struct svm_cell_txn *txn, struct svm_bytes key,
                                        struct svm_bytes value);
@@ -315,7 +318,8 @@ SVM_MUST_USE enum svm_err svm_cell_run(struct svm_engine *engine, svm_cell_fn *f
                                        enum svm_wait wait, uint64_t *seq_out,
                                        struct svm_cell_key *key_out);
 
-/* svm_cell_run_batch: each of COUNT closures as one svm_cell_run. FAST marks those whose caller holds what they touch alone:
+/* svm_cell_run_batch: each of COUNT closures as one svm_cell_run, in no particular order, a big batch by several threads of the engine besides the
+ * caller's (config.workers in all): closures must be fit for that; they do not run any more when the call returns. FAST marks those whose caller holds what they touch alone:
  * they are tried once, and rerun as consensus ones when defeated (a fallback).
  *   stats_out  out  the counts that the original system's execute_batch returns */
 struct svm_cell_job {

@@ -210,6 +210,18 @@ enum svm_err svm_cell_get(struct svm_cell_txn *txn, struct svm_bytes key,
     return SVM_OK;
 }
 
+void svm_cell_prefetch(struct svm_cell_txn *txn, const struct svm_bytes *keys, size_t count)
+{
+    struct svm_bytes fit[MVCC_PREFETCH_MAX];
+    size_t n = 0;
+    for (size_t i = 0; i < count && n < MVCC_PREFETCH_MAX; i++)
+        if (key_fits(keys[i]))
+            fit[n++] = keys[i];
+    mvcc_online(txn->thread);
+    mvcc_prefetch_keys(txn->engine->cells, fit, n);
+    mvcc_offline(txn->thread);
+}
+
 /* ---- writes ----------------------------------------------------------------------------------------------------------- */
 
 /* The entry of KEY, to be written. */

@@ -15,29 +15,58 @@
 
 /* ---- find --------------------------------------------------------------------------------------------------- */
 
-void mvcc_prefetch(const struct mvcc_table *table, const uint8_t *key, size_t key_len)
+static void prefetch_slot(const struct mvcc_table *table, struct mvcc_hash hash)
 {
-    struct mvcc_hash hash = mvcc_hash_key(table, key, key_len);
     const struct mvcc_array *array =
         atomic_load_explicit(&table->shards[hash.shard].array, memory_order_acquire);
     __builtin_prefetch((const void *)&array->slots[hash.place & array->mask]);
 }
 
-void mvcc_prefetch_head(const struct mvcc_table *table, const uint8_t *key, size_t key_len)
+/* The head that stands where HASH points, by its tag, prefetched; or NULL. Acquire: its `newest` may be looked at. */
+static const struct mvcc_head *prefetch_head(const struct mvcc_table *table, struct mvcc_hash hash,
+                                             size_t key_len)
 {
-    struct mvcc_hash hash = mvcc_hash_key(table, key, key_len);
     const struct mvcc_array *array =
         atomic_load_explicit(&table->shards[hash.shard].array, memory_order_acquire);
     for (uint32_t at = hash.place & array->mask;; at = (at + 1) & array->mask) {
-        uint64_t slot = atomic_load_explicit(&array->slots[at], memory_order_relaxed);
+        uint64_t slot = atomic_load_explicit(&array->slots[at], memory_order_acquire);
         if (slot == 0) {
-            return;
+            return NULL;
         }
         if (slot >> 48 == hash.tag && mvcc_slot_head(slot) != NULL) {
             const uint8_t *head = (const uint8_t *)mvcc_slot_head(slot);
             __builtin_prefetch(head);
             __builtin_prefetch(head + offsetof(struct mvcc_head, key) + key_len - 1);
-            return;
+            return mvcc_slot_head(slot);
+        }
+    }
+}
+
+void mvcc_prefetch(const struct mvcc_table *table, const uint8_t *key, size_t key_len)
+{
+    prefetch_slot(table, mvcc_hash_key(table, key, key_len));
+}
+
+void mvcc_prefetch_head(const struct mvcc_table *table, const uint8_t *key, size_t key_len)
+{
+    (void)prefetch_head(table, mvcc_hash_key(table, key, key_len), key_len);
+}
+
+void mvcc_prefetch_keys(const struct mvcc_table *table, const struct svm_bytes *keys, size_t count)
+{
+    struct mvcc_hash hashes[MVCC_PREFETCH_MAX];
+    const struct mvcc_head *heads[MVCC_PREFETCH_MAX];
+    SVM_ASSERT(count <= MVCC_PREFETCH_MAX);
+    for (size_t i = 0; i < count; i++) {
+        hashes[i] = mvcc_hash_key(table, keys[i].ptr, keys[i].len);
+        prefetch_slot(table, hashes[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        heads[i] = prefetch_head(table, hashes[i], keys[i].len);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (heads[i] != NULL) {
+            __builtin_prefetch(mvcc_newest(heads[i]));
         }
     }
 }

@@ -118,6 +118,9 @@ void mvcc_prefetch(const struct mvcc_table *table, const uint8_t *key, size_t ke
 /* mvcc_prefetch_head: a step later, when the bucket has come: touch the head that stands there. For batches: prefetch all buckets,
  * then all heads, then work. Both need the thread online, like every access to a table. */
 void mvcc_prefetch_head(const struct mvcc_table *table, const uint8_t *key, size_t key_len);
+/* mvcc_prefetch_keys: all of it for COUNT keys at once, down to the newest versions: as long as three misses, whatever COUNT, up to MVCC_PREFETCH_MAX. */
+enum { MVCC_PREFETCH_MAX = 16 };
+void mvcc_prefetch_keys(const struct mvcc_table *table, const struct svm_bytes *keys, size_t count);
 /* mvcc_find: resident head of KEY or NULL, not held. O(1), lock free. */
 struct mvcc_head *mvcc_find(struct mvcc_table *table, const uint8_t *key, size_t key_len);
 

@@ -68,7 +68,9 @@ static enum svm_err put(struct svm_cell_txn *txn, uint32_t cell, uint64_t value)
 static enum svm_err move_one(void *arg, struct svm_cell_txn *txn)
 {
     const struct pair *pair = arg;
-    uint64_t from, to;
+    uint64_t from, to, keys[2];
+    const struct svm_bytes both[2] = {key_of(&keys[0], pair->from), key_of(&keys[1], pair->to)};
+    svm_cell_prefetch(txn, both, 2);
     enum svm_err err = get(txn, pair->from, &from);
     if (err == SVM_OK)
         err = get(txn, pair->to, &to);
