@@ -33,14 +33,21 @@ static enum svm_err run_once(struct svm_cell_txn *txn, svm_cell_fn *fn, void *ar
     return err;
 }
 
+/* By a winner, or by a claim that a thread without a processor could not let go of. */
+static bool defeated(enum svm_err err)
+{
+    return err == SVM_E_CONFLICT || err == SVM_E_BUSY;
+}
+
 static enum svm_err run(struct svm_cell_txn *txn, svm_cell_fn *fn, void *arg, uint64_t *seq_out,
                         struct svm_cell_key *key_out, uint64_t *retries)
 {
+    enum { BUSY_MAX = 16 };
     struct svm_engine *engine = txn->engine;
-    uint32_t attempts = config_of(engine)->cell_attempts_max;
+    uint32_t attempts = config_of(engine)->cell_attempts_max, busy = 0;
     for (uint32_t attempt = 0; attempt < attempts; attempt++) {
         enum svm_err err = run_once(txn, fn, arg, seq_out, key_out);
-        if (err != SVM_E_CONFLICT)
+        if (!defeated(err) || (err == SVM_E_BUSY && ++busy == BUSY_MAX))
             return err;
         cell_count(&txn->counters.retries);
         ++*retries;
@@ -107,8 +114,8 @@ static void run_job(struct svm_cell_txn *txn, struct svm_cell_job *job,
     if (job->fast) {
         job->err = run_once(txn, job->fn, job->arg, &job->seq, NULL);
         stats->fast += job->err == SVM_OK;
-        stats->fallbacks += job->err == SVM_E_CONFLICT;
-        if (job->err != SVM_E_CONFLICT) {
+        stats->fallbacks += defeated(job->err);
+        if (!defeated(job->err)) {
             stats->failed += job->err != SVM_OK;
             return;
         }
