@@ -1,4 +1,6 @@
 /* build/bench/load: the load generator for the socket. docs/load.md tells how to use it. */
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +17,7 @@ struct options {
     struct load_spec spec;
     const char *set_path;
     uint32_t audit;
+    double verify_s;
     bool make_only;
 };
 
@@ -34,6 +37,7 @@ static const char usage[] =
     "  --seed N              of keys and transactions, default 1 (or SVM_SEED)\n"
     "  --set FILE            keep the signed transactions there\n"
     "  --make                make the set and end; --connect is not needed\n"
+    "  --verify S            instead: for S seconds verify one signature at a time on every core\n"
     "  --pid PID             of the node: its processor time is told\n"
     "  --audit N             counters to read at the end, default 100000\n";
 
@@ -94,6 +98,8 @@ static bool parse_set(struct options *options, const char *name, const char *val
         options->spec.seed = strtoull(value, NULL, 10);
     else if (strcmp(name, "--set") == 0)
         options->set_path = value;
+    else if (strcmp(name, "--verify") == 0)
+        options->verify_s = number(name, value, 0.1, 3600);
     else if (strcmp(name, "--audit") == 0)
         options->audit = (uint32_t)number(name, value, 0, 1e8);
     else
@@ -130,7 +136,7 @@ static void parse(struct options *options, int argc, char **argv)
     }
     if (options->plan.mode == LOAD_SINGLE)
         options->plan.batch = 1;
-    if (options->plan.address == NULL && !options->make_only)
+    if (options->plan.address == NULL && !options->make_only && options->verify_s <= 0)
         die("--connect is needed; --help tells");
     if (strcmp(options->plan.wait, "executed") != 0 && strcmp(options->plan.wait, "durable") != 0)
         die("--wait is executed or durable");
@@ -283,6 +289,53 @@ static void audit(struct node *node, const struct load_set *set, uint32_t most, 
         audit_page(node, set, at, count - at < AUDIT_PAGE ? count - at : AUDIT_PAGE, sent);
 }
 
+/* ---- what the portable path is measured against ---------------------------------------------------------------- */
+
+enum { VERIFIERS_MAX = 64 };
+
+struct verifier {
+    double seconds;
+    uint64_t done;
+};
+
+static void *verify_some(void *arg)
+{
+    static const uint8_t message[120];
+    const struct svm_bytes bytes = {message, sizeof message};
+    struct verifier *verifier = arg;
+    struct svm_dev_account alice;
+    struct svm_signature signature;
+    svm_dev_account(&alice, 0);
+    svm_sign(&signature, &alice.key, bytes);
+    for (const double end = now_s() + verifier->seconds; now_s() < end;)
+        for (int i = 0; i < 100; i++)
+            verifier->done += svm_verify(&alice.public_key, &signature, bytes);
+    return NULL;
+}
+
+static void report_verify_rate(double seconds)
+{
+    pthread_t threads[VERIFIERS_MAX];
+    struct verifier verifiers[VERIFIERS_MAX];
+    cpu_set_t cpus;
+    uint64_t done = 0;
+    CPU_ZERO(&cpus);
+    const int cores = sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
+    const int n = cores > VERIFIERS_MAX ? VERIFIERS_MAX : cores;
+    const double start = now_s();
+    for (int i = 0; i < n; i++) {
+        verifiers[i] = (struct verifier){.seconds = seconds};
+        if (pthread_create(&threads[i], NULL, verify_some, &verifiers[i]) != 0)
+            die("cannot start a thread");
+    }
+    for (int i = 0; i < n; i++) {
+        pthread_join(threads[i], NULL);
+        done += verifiers[i].done;
+    }
+    printf("{\"row\":\"verify-one-by-one\",\"value\":%.0f,\"unit\":\"/s\",\"cores\":%d}\n",
+           (double)done / (now_s() - start), n);
+}
+
 /* ---- the report ---------------------------------------------------------------------------------------------- */
 
 static void report(const struct options *options, const struct load_outcome *outcome)
@@ -318,6 +371,10 @@ int main(int argc, char **argv)
     struct load_set set;
     struct node node = {.fd = -1};
     parse(&options, argc, argv);
+    if (options.verify_s > 0) {
+        report_verify_rate(options.verify_s);
+        return 0;
+    }
     fprintf(stderr, "load: seed %llu\n", (unsigned long long)options.spec.seed);
     if (options.plan.address != NULL) {
         node.fd = wire_dial(options.plan.address);
@@ -334,6 +391,8 @@ int main(int argc, char **argv)
         set_up(&node, &set);
         const uint64_t completed = completed_of(&node);
         load_drive(&outcome, &set, &options.plan);
+        if (outcome.retries > 0)
+            fprintf(stderr, "load: the node asked to send again, first: %s\n", outcome.why);
         audit(&node, &set, options.audit, outcome.sent, completed);
         report(&options, &outcome);
         close(node.fd);

@@ -123,10 +123,24 @@ static bool again_is_due(const struct drive *drive, uint64_t now)
     return drive->again_count > 0 && drive->again[drive->again_first].due_ns <= now;
 }
 
+static void again_grow(struct drive *drive)
+{
+    const uint32_t cap = 2 * drive->again_cap;
+    struct again *again = calloc(cap, sizeof *again);
+    if (again == NULL)
+        die("out of memory");
+    for (uint32_t i = 0; i < drive->again_count; i++)
+        again[i] = drive->again[(drive->again_first + i) % drive->again_cap];
+    free(drive->again);
+    drive->again = again;
+    drive->again_cap = cap;
+    drive->again_first = 0;
+}
+
 static void again_push(struct drive *drive, struct again item)
 {
     if (drive->again_count == drive->again_cap)
-        die("too many transactions to send again");
+        again_grow(drive);
     drive->again[(drive->again_first + drive->again_count++) % drive->again_cap] = item;
 }
 
@@ -222,6 +236,8 @@ static void land(struct drive *drive, struct link *link, const struct wire_respo
         if (verdict->kind == WIRE_BAD)
             die("transaction %u has not succeeded: %s", flight->indices[i], why);
         if (verdict->kind == WIRE_RETRY) {
+            if (drive->outcome->why[0] == '\0')
+                memcpy(drive->outcome->why, why, sizeof why);
             again_push(drive, (struct again){flight->indices[i], since,
                                              now + (uint64_t)verdict->retry_after_ms * 1000000});
         } else if (now >= drive->timed_from_ns && now < drive->timed_to_ns) {

@@ -28,6 +28,7 @@ struct load_outcome {
     uint32_t
         sent; /* transactions of the set used up: 0 .. sent - 1, all of which have succeeded in the end */
     uint64_t retries; /* transactions sent again */
+    char why[256];    /* the first of them, as the node said it */
     uint64_t requests;
     bool exhausted;                /* the set ended before the time */
     double self_cpu_s, node_cpu_s; /* of the timed part */

@@ -153,6 +153,8 @@ static void verdict_record(struct wire_verdict *verdict, char why[256], const ui
     *verdict = (struct wire_verdict){.kind = WIRE_DONE};
     if (code == 0 && done && (record[6] & 1) == 0)
         return;
+    snprintf(why, 256, "code %d, status %u, flags %u, failure %u", code, record[4], record[6],
+             record[7]);
     if (code == CODE_OVERLOADED || code == CODE_BUSY) {
         const uint64_t after_ms = bytes_get_u64le(record + 8);
         *verdict =
@@ -160,8 +162,6 @@ static void verdict_record(struct wire_verdict *verdict, char why[256], const ui
         return;
     }
     verdict->kind = WIRE_BAD;
-    snprintf(why, 256, "code %d, status %u, flags %u, failure %u", code, record[4], record[6],
-             record[7]);
 }
 
 /* verdict_json: of one receipt or error, as text of LEN bytes. */
@@ -175,6 +175,7 @@ static void verdict_json(struct wire_verdict *verdict, char why[256], const char
          (!durable &&
           memmem(text, len, "\"status\":\"executed\",\"duplicate\":false", 37) != NULL)))
         return;
+    tell(why, text, len);
     if (memmem(text, len, "\"OVERLOADED\"", 12) != NULL ||
         memmem(text, len, "\"BUSY\"", 6) != NULL) {
         at = memmem(text, len, after, sizeof after - 1);
@@ -184,7 +185,6 @@ static void verdict_json(struct wire_verdict *verdict, char why[256], const char
         return;
     }
     verdict->kind = WIRE_BAD;
-    tell(why, text, len);
 }
 
 /* The end of the JSON object that TEXT begins with. */

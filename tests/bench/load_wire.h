@@ -45,7 +45,7 @@ struct wire_verdict {
 };
 /* wire_verdicts: one per transaction of the request that RESPONSE answers. DONE is a receipt without a failure, no duplicate, as
  * far as WAIT asks; RETRY is OVERLOADED or BUSY.
- *   why  out  what was wrong with the last BAD one */
+ *   why  out  what was wrong with the last that is not DONE */
 void wire_verdicts(struct wire_verdict *verdicts, uint32_t count, char why[256],
                    const struct wire_response *response, enum load_mode mode, const char *wait);
 
