@@ -283,7 +283,7 @@ unit: ## build and run every unit test of this kind of build (BUILD=)
 rpc-test: all ## golden JSON-RPC exchanges and HTTP edge cases against a fresh node
 	@tests/rpc/run
 
-model: ## the protocol's models, searched exhaustively by spin within large bounds (an hour, 4 GiB)
+model: ## the protocol's models, searched exhaustively by spin within large bounds (minutes, 2 GiB)
 	@scripts/setup test
 	@tests/model/run full
 
