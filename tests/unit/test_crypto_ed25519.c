@@ -17,6 +17,35 @@ static uint8_t *unhex(const char *text, size_t *len_out)
     return bytes;
 }
 
+/* The same job at every place of batches of 1 .. 9 and of 70, among a good and a bad one in turn, whose verdicts stay theirs. */
+static void assert_batches_agree(const struct crypto_ed25519_job *job, bool want)
+{
+    static const char message[] = "a neighbour";
+    static const uint8_t seed[32] = {1, 2, 3};
+    enum { LONGEST = 70 };
+    uint8_t public_key[32], good[64], bad[64];
+    struct crypto_ed25519_job jobs[LONGEST];
+    bool verdicts[LONGEST];
+    crypto_ed25519_public(public_key, seed);
+    crypto_ed25519_sign(good, seed, message, sizeof message);
+    memcpy(bad, good, sizeof bad);
+    bad[40] ^= 4;
+    for (size_t count = 1; count <= LONGEST; count = count < 9 ? count + 1 : count + LONGEST - 9)
+        for (size_t place = 0; place < count; place += count < 9 ? 1 : 11) {
+            for (size_t i = 0; i < count; i++) {
+                jobs[i] = (struct crypto_ed25519_job){public_key, i % 2 ? bad : good, message,
+                                                      sizeof message};
+                verdicts[i] = i % 2;
+            }
+            jobs[place] = *job;
+            verdicts[place] = !want;
+            crypto_ed25519_verify_batch(verdicts, jobs, count);
+            for (size_t i = 0; i < count; i++)
+                ck_assert_msg(verdicts[i] == (i == place ? want : i % 2 == 0),
+                              "place %zu of %zu, asked for %zu", i, count, place);
+        }
+}
+
 static bool verify_hex(const char *public_key, const char *signature, const char *message)
 {
     size_t public_len, signature_len, message_len;
@@ -24,6 +53,8 @@ static bool verify_hex(const char *public_key, const char *signature, const char
     uint8_t *m = unhex(message, &message_len);
     ck_assert_uint_eq(public_len, 32);
     const bool good = signature_len == 64 && crypto_ed25519_verify(p, s, m, message_len);
+    if (signature_len == 64)
+        assert_batches_agree(&(struct crypto_ed25519_job){p, s, m, message_len}, good);
     free(p);
     free(s);
     free(m);
@@ -69,10 +100,15 @@ START_TEST(rfc8032_vector)
     crypto_ed25519_sign(signature, seed, message, len);
     hex_encode(text, signature, 64);
     ck_assert_str_eq(text, v->signature);
+    const struct crypto_ed25519_job job = {public_key, signature, message, len};
     ck_assert(crypto_ed25519_verify(public_key, signature, message, len));
+    assert_batches_agree(&job, true);
     for (unsigned bit = 0; bit < 512; bit++) {
         signature[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        bool verdict = true;
         ck_assert(!crypto_ed25519_verify(public_key, signature, message, len));
+        crypto_ed25519_verify_batch(&verdict, &job, 1);
+        ck_assert(!verdict);
         signature[bit / 8] ^= (uint8_t)(1u << bit % 8);
     }
     free(seed);
@@ -110,6 +146,35 @@ static unsigned verify_published(const char *set)
     return count;
 }
 
+/* None and many: a batch may have any length. */
+START_TEST(batches_of_any_length)
+{
+    enum { MOST = 200 };
+    static const char message[] = "one of many";
+    static const uint8_t seed[32] = {7};
+    static uint8_t signatures[MOST][64];
+    struct crypto_ed25519_job jobs[MOST];
+    bool verdicts[MOST + 1];
+    uint8_t public_key[32];
+    crypto_ed25519_public(public_key, seed);
+    crypto_ed25519_sign(signatures[0], seed, message, sizeof message);
+    for (size_t i = 0; i < MOST; i++) {
+        memcpy(signatures[i], signatures[0], 64);
+        if (i % 5 == 3)
+            signatures[i][i % 64] ^= 0x10;
+        jobs[i] = (struct crypto_ed25519_job){public_key, signatures[i], message, sizeof message};
+    }
+    crypto_ed25519_verify_batch(verdicts, jobs, 0);
+    for (size_t count = 1; count <= MOST; count += 1 + count / 9) {
+        verdicts[count] = true; /* not written */
+        crypto_ed25519_verify_batch(verdicts, jobs, count);
+        for (size_t i = 0; i < count; i++)
+            ck_assert_msg(verdicts[i] == (i % 5 != 3), "%zu of %zu", i, count);
+        ck_assert(verdicts[count]);
+    }
+}
+END_TEST
+
 START_TEST(wycheproof)
 {
     const unsigned count = verify_published("wycheproof");
@@ -130,6 +195,8 @@ int main(void)
     Suite *suite = suite_create("crypto_ed25519");
     TCase *tcase = tcase_create("ed25519");
     tcase_add_loop_test(tcase, rfc8032_vector, 0, sizeof vectors / sizeof vectors[0]);
+    tcase_set_timeout(tcase, 120);
+    tcase_add_test(tcase, batches_of_any_length);
     tcase_add_test(tcase, wycheproof);
     tcase_add_test(tcase, disputed_signatures);
     suite_add_tcase(suite, tcase);
