@@ -110,6 +110,16 @@ static void sign(struct example *e, struct rng *rng, int t1, int t2)
     finish(e, nonce->scalar, key->scalar);
 }
 
+/* -A or -R in the place of A or R, before the hash is taken: all fits but one bit. */
+static void sign_turned(struct example *e, struct rng *rng)
+{
+    const struct drawn *key = &keys[rng_below(rng, POOL)], *nonce = &nonces[rng_below(rng, POOL)];
+    memcpy(e->public_key, key->point[0], 32);
+    memcpy(e->signature, nonce->point[0], 32);
+    (rng_below(rng, 2) ? e->public_key : e->signature)[31] ^= 0x80;
+    finish(e, nonce->scalar, key->scalar);
+}
+
 static void sign_mixed_that_holds(struct example *e, struct rng *rng)
 {
     const struct drawn *key = &keys[rng_below(rng, POOL)], *nonce = &nonces[rng_below(rng, POOL)];
@@ -164,6 +174,15 @@ static void small_nonce(struct example *e, struct rng *rng)
             break;
     }
     finish(e, zero, key->scalar);
+}
+
+/* Any 32 bytes as A, R = r B, S = r: an implementation that goes on without a point may add nothing to S B. */
+static void any_key(struct example *e, struct rng *rng)
+{
+    const struct drawn *nonce = &nonces[rng_below(rng, POOL)];
+    fill(e->public_key, 32, rng);
+    memcpy(e->signature, nonce->point[0], 32);
+    memcpy(e->signature + 32, nonce->scalar, 32);
 }
 
 /* An encoding of y + p, y = 0 .. 18. */
@@ -235,9 +254,6 @@ static void spoil(struct example *e, struct rng *rng)
         else
             flip(e->message, e->len, rng);
         break;
-    case CASE_SIGN_BIT:
-        (rng_below(rng, 2) ? e->public_key : e->signature)[31] ^= 0x80;
-        break;
     case CASE_S_PLUS_L:
         s_plus_l(e->signature + 32, rng);
         break;
@@ -250,9 +266,6 @@ static void spoil(struct example *e, struct rng *rng)
     case CASE_NONCANONICAL_R:
         not_canonical(e->signature, rng);
         break;
-    case CASE_ANY_KEY:
-        fill(e->public_key, 32, rng);
-        break;
     case CASE_NOISE:
         fill(e->public_key, 32, rng);
         fill(e->signature, 64, rng);
@@ -263,6 +276,8 @@ static void spoil(struct example *e, struct rng *rng)
     case CASE_MIXED_HOLDS:
     case CASE_SMALL_A:
     case CASE_SMALL_R:
+    case CASE_SIGN_BIT:
+    case CASE_ANY_KEY:
     case CASE_KINDS:
     default:
         break;
@@ -282,6 +297,10 @@ void case_make(struct example *out, struct rng *rng)
         small_key(out, rng);
     else if (out->kind == CASE_SMALL_R)
         small_nonce(out, rng);
+    else if (out->kind == CASE_SIGN_BIT)
+        sign_turned(out, rng);
+    else if (out->kind == CASE_ANY_KEY)
+        any_key(out, rng);
     else
         sign(out, rng, 0, 0);
     spoil(out, rng);

@@ -19,7 +19,7 @@ enum case_kind {
     CASE_FLIP_SIGNATURE, /* one bit */
     CASE_FLIP_KEY,
     CASE_FLIP_MESSAGE,
-    CASE_SIGN_BIT,       /* of A or R */
+    CASE_SIGN_BIT,       /* of A or R, hashed so */
     CASE_S_PLUS_L,       /* the same S mod L, not canonical */
     CASE_S_EDGE,         /* 0, 1, L - 1, L, L + 1, 2^252, 2^256 - 1 ... */
     CASE_SMALL_A,        /* A of small order, any encoding; the equation holds where it can */

@@ -244,19 +244,15 @@ LANES_STEP void fe_canonical(struct fe *out, const struct fe *a)
 {
     const __m512i mask = lane_set(FE_LIMB_MASK);
     struct fe t = *a;
-    /* Twice round: the second time only a few bits leave, and what is left is below 2^255 + 19. */
     LANES_UNROLL
-    for (int round = 0; round < 2; round++) {
-        LANES_UNROLL
-        for (int i = 0; i < 4; i++) {
-            t.l[i + 1] = _mm512_add_epi64(t.l[i + 1], _mm512_srli_epi64(t.l[i], FE_LIMB_BITS));
-            t.l[i] = _mm512_and_si512(t.l[i], mask);
-        }
-        const __m512i over = _mm512_srli_epi64(t.l[4], FE_LIMB_BITS);
-        t.l[4] = _mm512_and_si512(t.l[4], mask);
-        t.l[0] = _mm512_madd52lo_epu64(t.l[0], over, lane_set(19));
+    for (int i = 0; i < 4; i++) {
+        t.l[i + 1] = _mm512_add_epi64(t.l[i + 1], _mm512_srli_epi64(t.l[i], FE_LIMB_BITS));
+        t.l[i] = _mm512_and_si512(t.l[i], mask);
     }
-    /* t + 19 reaches 2^255 just when t >= p; then t + 19 - 2^255 = t - p. */
+    const __m512i over = _mm512_srli_epi64(t.l[4], FE_LIMB_BITS);
+    t.l[4] = _mm512_and_si512(t.l[4], mask);
+    t.l[0] = _mm512_madd52lo_epu64(t.l[0], over, lane_set(19));
+    /* Now t < 2^255 + 2^17, hence below 2 p. t + 19 reaches 2^255 just when t >= p, and t + 19 - 2^255 is t - p. */
     __m512i reaches = lane_set(19);
     LANES_UNROLL
     for (int i = 0; i < 5; i++)

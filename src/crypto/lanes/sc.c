@@ -85,8 +85,9 @@ LANES_CALL void lanes_sc_from_words(struct sc *out, lane_mask *below_l_out, cons
     *below_l_out = subtract_order(rest.l);
 }
 
-/* Barrett's reduction: Menezes et al., Handbook of Applied Cryptography, algorithm 14.42, with b = 2^52 and k = 5: q is the
- * quotient or up to two less. */
+/* Barrett's reduction: Menezes et al., Handbook of Applied Cryptography, algorithm 14.42, with b = 2^52 and k = 5. There the
+ * quotient may be two too small. Here what is cut off is worth at most 2^512 / b^10 + b^4 / L, less than one, so it is
+ * right or one too small. */
 LANES_CALL void lanes_sc_reduce(struct sc *out, const __m512i words[8])
 {
     __m512i x[10], q[12], product[6], rest[6];
@@ -97,8 +98,7 @@ LANES_CALL void lanes_sc_reduce(struct sc *out, const __m512i words[8])
     LANES_UNROLL
     for (int i = 0; i < 6; i++)
         rest[i] = _mm512_sub_epi64(x[i], product[i]);
-    carry(rest, 6); /* mod b^6, where the difference is below 3 L */
-    subtract_order(rest);
+    carry(rest, 6); /* mod b^6, where the difference is below 2 L */
     subtract_order(rest);
     LANES_UNROLL
     for (int i = 0; i < LIMBS; i++)

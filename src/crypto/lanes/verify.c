@@ -29,16 +29,15 @@ struct group {
 
 /* ---- what the encodings alone decide --------------------------------------------------------------------------- */
 
-/* y of the points of order 4, 1, 8, 8 and 2, and what else below 2^255 is taken for the first two: p and p + 1. */
-enum { SMALL_ORDER_COUNT = 7 };
+/* y of the points of order 4, 1, 8, 8 and 2. The other encodings of the first two, p and p + 1, need no rows: A must be below p,
+ * and an R that is not never fits. */
+enum { SMALL_ORDER_COUNT = 5 };
 static const uint64_t small_order_y[SMALL_ORDER_COUNT][4] = {
     {0, 0, 0, 0},
     {1, 0, 0, 0},
     {0xb027b2c28f95e826, 0xf098eff289f4c345, 0x3933c6d305acdfd5, 0x05fc536d880238b1},
     {0x4fd84d3d706a17c7, 0x0f67100d760b3cba, 0xc6cc392cfa53202a, 0x7a03ac9277fdc74e},
-    {0xffffffffffffffec, 0xffffffffffffffff, 0xffffffffffffffff, 0x7fffffffffffffff},
-    {0xffffffffffffffed, 0xffffffffffffffff, 0xffffffffffffffff, 0x7fffffffffffffff},
-    {0xffffffffffffffee, 0xffffffffffffffff, 0xffffffffffffffff, 0x7fffffffffffffff}};
+    {0xffffffffffffffec, 0xffffffffffffffff, 0xffffffffffffffff, 0x7fffffffffffffff}};
 
 /* take_sign: the sign bits, taken out of an encoding; what is left is y. */
 LANES_STEP lane_mask take_sign(__m512i words[4])
