@@ -30,7 +30,7 @@
 enum {
     QSBR_KINDS = 4,
     QSBR_KEPT_ENTRIES = 64, /* a batch is closed with so many */
-    QSBR_LEFT_ENTRIES = 1024,
+    QSBR_LEFT_ENTRIES = 2048,
     QSBR_KEPT_BYTES = 256 * 1024
 };
 

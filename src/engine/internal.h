@@ -318,6 +318,7 @@ struct svm_engine {
     pthread_mutex_t gc_lock;    /* collection: G or svm_gc_run */
     pthread_mutex_t state_lock; /* materialise, trim, sweep, checkpoint, compact */
     _Atomic uint32_t gc_interval_ms, gc_threshold;
+    uint64_t gc_applied; /* at the last step; under gc_lock */
     _Atomic uint64_t gc_runs, gc_removed, gc_last_us, gc_total_us;
     _Atomic uint64_t sampled[64]; /* executed transactions at each second, for rates */
     _Atomic uint32_t sampled_at;

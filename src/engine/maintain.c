@@ -6,7 +6,7 @@
  * materialiser carries the log into the state and may wait for the disk; it is apart so that its waits never hold the floor. */
 
 enum {
-    COLLECT_BUDGET = 1 << 16,        /* heads visited under one hold of gc_lock */
+    COLLECT_BUDGET = 1 << 13, /* heads visited between two quiescent states: a millisecond or so */
     MATERIALISE_BYTES = STORE_PACED, /* of log, in one state batch: as the store likes best */
     MATERIALISE_WORTH = 4 << 20,     /* dirty bytes that start a batch before its time */
     MATERIALISE_MS = 100,
@@ -20,8 +20,9 @@ enum {
 
 /* ---- G ---------------------------------------------------------------------------------------------------------- */
 
-/* Versions behind the newest, and how many of them are worth a walk over all heads. Writers trim what they touch, so under load the garbage stays
- * at about one version per head by itself; the walk is for what has gone cold. When the order has stood still for a second everything is worth it. */
+/* Versions behind the newest, and how many of them are worth a walk over all heads. Writers trim what they touch, and use the memory again, so under load
+ * the garbage stays by itself at about one version per head plus what was published since the floor moved last; the walk is for what has gone cold. When
+ * the order has stood still for a second everything is worth it. Under gc_lock. */
 static uint64_t garbage(struct svm_engine *engine, uint64_t *worth_out)
 {
     struct mvcc_counts objects, cells;
@@ -31,7 +32,9 @@ static uint64_t garbage(struct svm_engine *engine, uint64_t *worth_out)
     uint64_t second = atomic_load(&engine->applied_then[0]);
     bool quiet = atomic_load(&engine->sampled_at) > 0 && second == mvcc_applied(engine->mvcc) &&
                  second == atomic_load(&engine->applied_then[1]);
-    *worth_out = quiet ? 1 : heads > threshold ? heads + heads / 2 : threshold;
+    uint64_t applied = mvcc_applied(engine->mvcc), fresh = applied - engine->gc_applied;
+    engine->gc_applied = applied;
+    *worth_out = quiet ? 1 : (heads > threshold ? heads + heads / 2 : threshold) + 4 * fresh;
     return objects.garbage + cells.garbage;
 }
 
