@@ -65,24 +65,19 @@ static bool key_fits(struct svm_bytes key)
     return key.len - 1 < SVM_CELL_KEY_MAX;
 }
 
-static bool is_key(const struct mvcc_head *head, struct svm_bytes key)
-{
-    return head->key_len == key.len && memcmp(head->key, key.ptr, key.len) == 0;
-}
-
 /* The entry of KEY or NULL. */
 static struct cell_entry *find(struct svm_cell_txn *txn, struct svm_bytes key)
 {
     if (txn->count <= CELL_ENTRIES_OWN) {
         for (uint32_t i = 0; i < txn->count; i++)
-            if (is_key(txn->entries[i].head, key))
+            if (mvcc_key_is(txn->entries[i].head, key.ptr, key.len))
                 return &txn->entries[i];
         return NULL;
     }
     uint32_t at = mvcc_key_hash(txn->engine->cells, key.ptr, key.len) & txn->index_mask;
     for (; txn->index[at] != 0; at = (at + 1) & txn->index_mask) {
         struct cell_entry *entry = &txn->entries[txn->index[at] - 1];
-        if (is_key(entry->head, key))
+        if (mvcc_key_is(entry->head, key.ptr, key.len))
             return entry;
     }
     return NULL;

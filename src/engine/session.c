@@ -157,12 +157,19 @@ void cell_start(struct svm_cell_txn *txn)
     cell_count(&txn->counters.started);
 }
 
+/* What dates a snapshot. The collector looks at the clock four times a second at least: its last look is good enough where snapshots may grow old. */
+static uint64_t date_ms(struct svm_engine *engine)
+{
+    enum { OLD_MS = 10000 };
+    return config_of(engine)->gc_snapshot_age_max_ms >= OLD_MS
+               ? atomic_load_explicit(&engine->node_ms, memory_order_relaxed)
+               : engine_node_ms(engine);
+}
+
 bool cell_pin(struct svm_cell_txn *txn)
 {
-    struct svm_engine *engine = txn->engine;
-    if (txn->pinned)
-        return true;
-    txn->pinned = mvcc_pin_again(engine->mvcc, engine_node_ms(engine), &txn->pin);
+    if (!txn->pinned)
+        txn->pinned = mvcc_pin_again(txn->engine->mvcc, date_ms(txn->engine), &txn->pin);
     return txn->pinned;
 }
 

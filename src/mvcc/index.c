@@ -156,8 +156,7 @@ struct mvcc_head *mvcc_index_get(const struct mvcc_table *table, struct mvcc_has
             continue;
         }
         struct mvcc_head *head = mvcc_slot_head(slot);
-        if (head != NULL && head->hash == hash.place && head->key_len == key_len &&
-            memcmp(head->key, key, key_len) == 0) {
+        if (head != NULL && head->hash == hash.place && mvcc_key_is(head, key, key_len)) {
             return head;
         }
     }

@@ -29,6 +29,7 @@
 #include <svm/types.h>
 
 #include "base/assert.h"
+#include "base/bytes.h"
 
 struct mvcc;
 struct mvcc_table;
@@ -111,6 +112,27 @@ struct mvcc_head {
     uint8_t key[];
 };
 
+/* mvcc_key_is: is KEY (at least one byte) the head's? By words: keys are short, and a call would cost more than the comparison. */
+static inline bool mvcc_key_is(const struct mvcc_head *head, const uint8_t *key, size_t key_len)
+{
+    if (head->key_len != key_len) {
+        return false;
+    }
+    uint64_t differ = 0;
+    if (key_len >= 8) {
+        for (size_t i = 0; i + 8 < key_len; i += 8) {
+            differ |= bytes_get_u64le(head->key + i) ^ bytes_get_u64le(key + i);
+        }
+        differ |= bytes_get_u64le(head->key + key_len - 8) ^ bytes_get_u64le(key + key_len - 8);
+    } else if (key_len >= 4) {
+        differ = (bytes_get_u32le(head->key) ^ bytes_get_u32le(key)) |
+                 (bytes_get_u32le(head->key + key_len - 4) ^ bytes_get_u32le(key + key_len - 4));
+    } else {
+        differ = (uint64_t)((head->key[0] ^ key[0]) | (head->key[key_len / 2] ^ key[key_len / 2]) |
+                            (head->key[key_len - 1] ^ key[key_len - 1]));
+    }
+    return differ == 0;
+}
 /* mvcc_key_hash: what a head of KEY has in `hash`, for tables of the caller's own. */
 uint32_t mvcc_key_hash(const struct mvcc_table *table, const uint8_t *key, size_t key_len);
 /* mvcc_prefetch: touch the index bucket of KEY (objects: 32 bytes). */
