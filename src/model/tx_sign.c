@@ -52,22 +52,6 @@ enum svm_err svm_tx_sign(uint8_t *buf, size_t cap, size_t *len_out, struct svm_b
     return SVM_OK;
 }
 
-enum svm_err svm_signed_tx_verify(const struct svm_signed_tx *stx, struct svm_refusal *refusal)
-{
-    struct svm_address address;
-    svm_key_address(&address, &stx->public_key);
-    if (memcmp(address.b, stx->tx.sender.b, sizeof address.b) != 0)
-        return model_tx_refuse(
-            refusal, SVM_E_BAD_SIGNATURE,
-            "the sender is not the address of the public key; sign with the sender's key");
-    struct message message;
-    if (!svm_verify(&stx->public_key, &stx->signature, message_of(&message, stx->tx_bytes)))
-        return model_tx_refuse(
-            refusal, SVM_E_BAD_SIGNATURE,
-            "the signature does not verify; sign 00 00 53 followed by the transaction bytes");
-    return SVM_OK;
-}
-
 void svm_tx_new_object_id(struct svm_id *id_out, const struct svm_digest *digest, uint16_t op_index)
 {
     uint8_t bytes[sizeof digest->b + 2];
