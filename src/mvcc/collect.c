@@ -181,6 +181,9 @@ bool mvcc_collect(struct mvcc_table *table, struct mvcc_thread *thread, uint64_t
         }
     }
     qsbr_drain(thread->qsbr);
+    if (!more) {
+        slab_depot_trim(table->mvcc->blocks);
+    }
     return more;
 }
 

@@ -24,10 +24,11 @@ struct mvcc *mvcc_create(const struct mvcc_config *config)
     mvcc->threads = calloc(config->threads_max, sizeof(struct mvcc_thread *));
 
     qsbr_reclaim_fn *const reclaim[QSBR_KINDS] = {[MVCC_BLOCK_VERSION] = mvcc_version_reclaim,
-                                                  [MVCC_BLOCK_HEAD] = plain_reclaim,
+                                                  [MVCC_BLOCK_HEAD] = mvcc_head_reclaim,
                                                   [MVCC_BLOCK_PLAIN] = plain_reclaim};
     mvcc->qsbr = qsbr_create(config->threads_max, reclaim, NULL);
-    bool ok = mvcc->threads != NULL && mvcc->qsbr != NULL;
+    mvcc->blocks = slab_depot_create();
+    bool ok = mvcc->threads != NULL && mvcc->qsbr != NULL && mvcc->blocks != NULL;
     ok = mvcc_seq_init(&mvcc->seq, config->inflight_max, config->first_seq) && ok;
     ok = mvcc_pins_init(&mvcc->pins, config->pins_max) && ok;
     for (int i = 0; i < MVCC_SPACES; i++) {
@@ -55,6 +56,7 @@ void mvcc_destroy(struct mvcc *mvcc)
     }
     mvcc_pins_deinit(&mvcc->pins);
     mvcc_seq_deinit(&mvcc->seq);
+    slab_depot_destroy(mvcc->blocks);
     free(mvcc->threads);
     pthread_mutex_destroy(&mvcc->mutex);
     free(mvcc);
@@ -76,6 +78,7 @@ struct mvcc_thread *mvcc_thread_create(struct mvcc *mvcc)
     }
     memset(thread, 0, sizeof *thread);
     thread->mvcc = mvcc;
+    slab_cache_init(&thread->blocks, mvcc->blocks);
     thread->qsbr = qsbr_thread_create(mvcc->qsbr, thread);
     if (thread->qsbr == NULL) {
         free(thread);
@@ -107,7 +110,7 @@ void mvcc_thread_destroy(struct mvcc_thread *thread)
     mvcc->threads[thread->index] = NULL;
     pthread_mutex_unlock(&mvcc->mutex);
     qsbr_thread_destroy(thread->qsbr);
-    mvcc_versions_free_kept(thread);
+    slab_cache_deinit(&thread->blocks);
     free(thread);
 }
 

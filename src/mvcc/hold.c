@@ -112,7 +112,7 @@ static struct mvcc_head *head_insert_locked(struct mvcc_table *table, struct mvc
                                             struct mvcc_hash hash, const uint8_t *key,
                                             size_t key_len, uint64_t state)
 {
-    struct qsbr_entry *entry = malloc(mvcc_head_block_bytes(key_len));
+    struct qsbr_entry *entry = mvcc_block_take(thread, mvcc_head_block_bytes(key_len));
     if (entry == NULL) {
         return NULL;
     }
@@ -126,7 +126,7 @@ static struct mvcc_head *head_insert_locked(struct mvcc_table *table, struct mvc
     atomic_init(&head->referenced, 1);
     memcpy(head->key, key, key_len);
     if (!mvcc_index_put_locked(table, thread, hash, head)) {
-        free(entry);
+        mvcc_block_give(thread, entry, mvcc_head_block_bytes(key_len));
         return NULL;
     }
     mvcc_count(table, thread, MVCC_COUNT_HEADS, 1);
@@ -239,6 +239,12 @@ void mvcc_load_finish(struct mvcc_table *table, struct mvcc_thread *thread, stru
     }
     mvcc_count(table, thread, MVCC_COUNT_VERSIONS, 1);
     mvcc_count(table, thread, MVCC_COUNT_BYTES, mvcc_version_bytes(version));
+}
+
+void mvcc_head_reclaim(void *arg, struct qsbr_entry *entry)
+{
+    const struct mvcc_head *head = mvcc_entry_block(entry);
+    mvcc_block_give(arg, entry, mvcc_head_block_bytes(head->key_len));
 }
 
 static void head_retire(struct mvcc_thread *thread, struct mvcc_head *head)

@@ -231,7 +231,7 @@ static void head_free(struct mvcc_head *head)
         mvcc_version_reclaim(NULL, mvcc_version_entry(version));
         version = older;
     }
-    free(mvcc_head_entry(head));
+    mvcc_head_reclaim(NULL, mvcc_head_entry(head));
 }
 
 void mvcc_table_deinit(struct mvcc_table *table)

@@ -3,7 +3,7 @@
  *      struct mvcc ---- tables[2] ---- shards[256] ---- array of slots ---- head ---- version ---- version
  *         |  |  `------ sequence: next, applied, hand-over slots                      (versions and heads are blocks with
  *         |  `--------- pins, pending floor, floor                                     a hidden link for reclamation)
- *         `------------ threads: reclamation record, free lists, counters
+ *         `------------ threads: reclamation record, free blocks, counters
  *
  * Lock order: a shard's mutex, then the domain's. No claim is taken while a mutex is held but in collect.c (an attempt, never a wait).
  */
@@ -16,6 +16,7 @@
 #include <stddef.h>
 
 #include "base/qsbr.h"
+#include "base/slab.h"
 
 /* ---- blocks ------------------------------------------------------------------------------------------------- */
 
@@ -54,23 +55,22 @@ static inline size_t mvcc_head_block_bytes(size_t key_len)
 _Static_assert(sizeof(struct qsbr_entry) % _Alignof(struct mvcc_version) == 0, "aligned behind it");
 _Static_assert(sizeof(struct qsbr_entry) % _Alignof(struct mvcc_head) == 0, "aligned behind it");
 
-/* What malloc takes for BYTES: a word beside it, in steps of 16. This is what counts towards cache_bytes. */
-static inline uint64_t mvcc_malloc_bytes(size_t bytes)
+/* What a block of BYTES takes: a slab's, or malloc's with a word beside it, in steps of 16. This is what counts towards cache_bytes. */
+static inline uint64_t mvcc_block_bytes(size_t bytes)
 {
-    uint64_t taken = ((uint64_t)bytes + 8 + 15) & ~(uint64_t)15;
-    return taken < 32 ? 32 : taken;
+    return bytes <= SLAB_BYTES_MAX ? slab_bytes(bytes) : ((uint64_t)bytes + 8 + 15) & ~(uint64_t)15;
 }
 
 enum { MVCC_SLOT_BYTES_PER_HEAD = 16 }; /* 8-byte slots of the index, 3/8 to 3/4 of them in use */
 
 static inline uint64_t mvcc_version_bytes(const struct mvcc_version *version)
 {
-    return mvcc_malloc_bytes(mvcc_version_block_bytes(version->size));
+    return mvcc_block_bytes(mvcc_version_block_bytes(version->size));
 }
 
 static inline uint64_t mvcc_head_bytes(const struct mvcc_head *head)
 {
-    return mvcc_malloc_bytes(mvcc_head_block_bytes(head->key_len)) + MVCC_SLOT_BYTES_PER_HEAD;
+    return mvcc_block_bytes(mvcc_head_block_bytes(head->key_len)) + MVCC_SLOT_BYTES_PER_HEAD;
 }
 
 /* ---- state words -------------------------------------------------------------------------------------------- */
@@ -158,21 +158,13 @@ static inline struct mvcc_head *mvcc_slot_head(uint64_t slot)
 
 /* ---- threads (domain.c) ------------------------------------------------------------------------------------- */
 
-enum {
-    MVCC_CLASS_STEP = 16,
-    MVCC_CLASSES = 40, /* blocks up to 640 bytes are kept */
-    MVCC_CLASS_KEPT_MAX =
-        8192 /* per class and thread; one or two classes are in use at a time: some MiB */
-};
-
 struct mvcc_thread {
     _Alignas(128) _Atomic uint64_t
         counters[MVCC_SPACES][MVCC_COUNTERS]; /* written by the owner, summed by anyone */
     struct mvcc *mvcc;
     struct qsbr_thread *qsbr;
     uint32_t index; /* in mvcc->threads */
-    uint32_t kept_count[MVCC_CLASSES];
-    struct mvcc_version *kept[MVCC_CLASSES]; /* free version blocks, linked by `older` */
+    struct slab_cache blocks;
 };
 
 /* mvcc_count: add DELTA (may be a negative number as unsigned: the sums over all threads are right). */
@@ -233,6 +225,7 @@ struct mvcc {
     struct mvcc_seq seq;
     struct mvcc_pins pins;
     struct qsbr *qsbr;
+    struct slab_depot *blocks;    /* heads and versions */
     struct mvcc_thread **threads; /* registered; under mutex */
     uint32_t threads_max;
     pthread_mutex_t mutex;
@@ -241,10 +234,14 @@ struct mvcc {
 
 /* ---- versions and chains (version.c) ------------------------------------------------------------------------ */
 
-/* mvcc_version_reclaim: QSBR's; ARG is the struct mvcc_thread whose free lists take the block, or NULL. */
+/* mvcc_version_reclaim, mvcc_head_reclaim: QSBR's; ARG is the struct mvcc_thread that takes the block, or NULL. */
 void mvcc_version_reclaim(void *arg, struct qsbr_entry *entry);
+void mvcc_head_reclaim(void *arg, struct qsbr_entry *entry);
 void mvcc_version_retire(struct mvcc_thread *thread, struct mvcc_version *version);
-void mvcc_versions_free_kept(struct mvcc_thread *thread);
+/* mvcc_block_take, mvcc_block_give: of BYTES; large ones are malloc's. THREAD may be NULL for give when the domain ends: the depot goes with all
+ * that is in it. */
+void *mvcc_block_take(struct mvcc_thread *thread, size_t bytes);
+void mvcc_block_give(struct mvcc_thread *thread, void *block, size_t bytes);
 /* mvcc_chain_trim: under a claim of either kind: unlink what the floor allows, unless this head has been trimmed by it. Returns how many. */
 uint64_t mvcc_chain_trim(struct mvcc_table *table, struct mvcc_thread *thread,
                          struct mvcc_head *head);

@@ -6,19 +6,8 @@
 
 /* Versions: their memory, and the chains they form.
  *
- * A retired version goes to the free list of the thread that reclaims it, which is the thread that trimmed it, which is the one
- * that published its successor and will need another soon. Under AddressSanitizer every version is a malloc of its own. */
-
-#if defined(__SANITIZE_ADDRESS__)
-#define KEEP_VERSIONS 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define KEEP_VERSIONS 0
-#endif
-#endif
-#ifndef KEEP_VERSIONS
-#define KEEP_VERSIONS 1
-#endif
+ * A retired version goes to the cache of the thread that reclaims it, which is the thread that trimmed it, which is the one that
+ * published its successor and will need another soon; what the collector trims comes back to the writers through the depot. */
 
 enum {
     TRIM_MAX = 1024
@@ -26,34 +15,29 @@ enum {
 
 /* ---- memory ------------------------------------------------------------------------------------------------- */
 
-/* Blocks of a class are of 16 * class - 8 bytes: with its own word beside it that is what malloc would take anyway. */
-static size_t class_of(uint32_t size)
+void *mvcc_block_take(struct mvcc_thread *thread, size_t bytes)
 {
-    return (mvcc_version_block_bytes(size) + 8 + MVCC_CLASS_STEP - 1) / MVCC_CLASS_STEP;
+    return bytes <= SLAB_BYTES_MAX ? slab_take(&thread->blocks, bytes) : malloc(bytes);
 }
 
-static size_t block_bytes(uint32_t size)
+void mvcc_block_give(struct mvcc_thread *thread, void *block, size_t bytes)
 {
-    size_t size_class = class_of(size);
-    return KEEP_VERSIONS && size_class < MVCC_CLASSES ? size_class * MVCC_CLASS_STEP - 8
-                                                      : mvcc_version_block_bytes(size);
+    if (bytes > SLAB_BYTES_MAX) {
+        free(block);
+    } else if (thread != NULL) {
+        slab_give(&thread->blocks, block, bytes);
+    } else {
+        slab_drop(block);
+    }
 }
 
 struct mvcc_version *mvcc_version_create(struct mvcc_thread *thread, uint32_t size)
 {
-    struct mvcc_version *version;
-    size_t size_class = class_of(size);
-    if (KEEP_VERSIONS && size_class < MVCC_CLASSES && thread->kept[size_class] != NULL) {
-        version = thread->kept[size_class];
-        thread->kept[size_class] = atomic_load_explicit(&version->older, memory_order_relaxed);
-        thread->kept_count[size_class]--;
-    } else {
-        struct qsbr_entry *entry = malloc(block_bytes(size));
-        if (entry == NULL) {
-            return NULL;
-        }
-        version = mvcc_entry_block(entry);
+    struct qsbr_entry *entry = mvcc_block_take(thread, mvcc_version_block_bytes(size));
+    if (entry == NULL) {
+        return NULL;
     }
+    struct mvcc_version *version = mvcc_entry_block(entry);
     atomic_init(&version->older, NULL);
     version->begin_seq = 0;
     version->version = 0;
@@ -64,17 +48,8 @@ struct mvcc_version *mvcc_version_create(struct mvcc_thread *thread, uint32_t si
 
 void mvcc_version_reclaim(void *arg, struct qsbr_entry *entry)
 {
-    struct mvcc_thread *thread = arg;
-    struct mvcc_version *version = mvcc_entry_block(entry);
-    size_t size_class = class_of(version->size);
-    if (!KEEP_VERSIONS || thread == NULL || size_class >= MVCC_CLASSES ||
-        thread->kept_count[size_class] >= MVCC_CLASS_KEPT_MAX) {
-        free(entry);
-        return;
-    }
-    atomic_store_explicit(&version->older, thread->kept[size_class], memory_order_relaxed);
-    thread->kept[size_class] = version;
-    thread->kept_count[size_class]++;
+    const struct mvcc_version *version = mvcc_entry_block(entry);
+    mvcc_block_give(arg, entry, mvcc_version_block_bytes(version->size));
 }
 
 void mvcc_version_destroy(struct mvcc_thread *thread, struct mvcc_version *version)
@@ -89,18 +64,6 @@ void mvcc_version_retire(struct mvcc_thread *thread, struct mvcc_version *versio
 {
     qsbr_retire(thread->qsbr, MVCC_BLOCK_VERSION, mvcc_version_entry(version),
                 mvcc_version_block_bytes(version->size));
-}
-
-void mvcc_versions_free_kept(struct mvcc_thread *thread)
-{
-    for (size_t size_class = 0; size_class < MVCC_CLASSES; size_class++) {
-        while (thread->kept[size_class] != NULL) {
-            struct mvcc_version *version = thread->kept[size_class];
-            thread->kept[size_class] = atomic_load_explicit(&version->older, memory_order_relaxed);
-            free(mvcc_version_entry(version));
-        }
-        thread->kept_count[size_class] = 0;
-    }
 }
 
 /* ---- chains ------------------------------------------------------------------------------------------------- */
