@@ -6,7 +6,13 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 
-enum { CHUNK_BYTES = 1 << 20, SPARES_MAX = 64, RADIX_BITS = 11, RADIX_SIZE = 1 << RADIX_BITS };
+enum {
+    CHUNK_BYTES = 1 << 20,
+    SPARES_MAX = 64,
+    RADIX_BITS = 11,
+    RADIX_SIZE = 1 << RADIX_BITS,
+    AHEAD = 16
+};
 
 struct store_batch_chunk {
     struct store_batch_chunk *next;
@@ -215,10 +221,14 @@ enum svm_err store_batch_sort(struct store_batch *batch, const struct svm_kv_op 
 
     radix_sort(batch);
     sort_equal_ranks(batch);
+    const struct store_batch_rank *ranks = batch->ranks;
     size_t count = 0;
     for (size_t i = 0; i < batch->count; i++) {
-        const struct svm_kv_op *op = &batch->ops[batch->ranks[i].index];
-        if (count > 0 && key_order(&batch->sorted[count - 1], op) == 0)
+        if (i + AHEAD < batch->count) /* in order of keys they lie all over the memory */
+            __builtin_prefetch(&batch->ops[ranks[i + AHEAD].index]);
+        const struct svm_kv_op *op = &batch->ops[ranks[i].index];
+        if (count > 0 && ranks[i].rank == ranks[i - 1].rank &&
+            key_order(&batch->sorted[count - 1], op) == 0)
             count--;
         batch->sorted[count++] = *op;
     }
