@@ -202,9 +202,10 @@ static void answer_failed(struct svm_engine *engine, struct engine_job *job)
                    &job->digest, NULL, &refusal);
 }
 
-/* JOB is in the log: its receipt joins the line of finished ones, its credit goes back. Who waits for durability is answered when the line
- * is walked. */
-static void job_logged(struct svm_engine *engine, struct engine_job *job, bool failed)
+/* JOB is in the log, as it is NOW_NS: its receipt joins the line of finished ones. Who waits for durability is answered when the line is
+ * walked. Its credit is the caller's to give back. */
+static void job_logged(struct svm_engine *engine, struct engine_job *job, uint64_t now_ns,
+                       bool failed)
 {
     struct receipt_entry *entry = job->entry;
     if (failed) {
@@ -215,7 +216,7 @@ static void job_logged(struct svm_engine *engine, struct engine_job *job, bool f
         if (receipt->seq <= engine_durable(engine)) {
             hist_add(
                 &engine->counters.latency[job->path == SVM_PATH_FAST ? 0 : 1][SVM_STAGE_DURABLE],
-                (engine_now_ns(engine) - job->admitted_ns) / 1000);
+                (now_ns - job->admitted_ns) / 1000);
             answer_receipt(engine, job->callback, job->arg, receipt, false);
         } else {
             struct receipt_entry *locked = receipts_find(engine->receipts, &job->digest);
@@ -236,14 +237,21 @@ static void job_logged(struct svm_engine *engine, struct engine_job *job, bool f
         job->answered = true;
     }
     receipts_finished(engine->receipts, entry);
-    job_release(engine, job);
 }
 
 static void group_answer(struct svm_engine *engine, struct group *group, bool failed)
 {
     atomic_store_explicit(&engine->committed, group->last, memory_order_release);
-    for (struct engine_job *job; (job = job_list_pop(&group->jobs));)
-        job_logged(engine, job, failed);
+    const uint64_t now_ns = engine_now_ns(engine);
+    struct done done = {.count = 0};
+    for (struct engine_job *job; (job = job_list_pop(&group->jobs));) {
+        job_logged(engine, job, now_ns, failed);
+        done.jobs[done.count++] = job;
+        if (done.count == ENGINE_BATCH)
+            done_flush(engine, &done);
+    }
+    if (done.count > 0)
+        done_flush(engine, &done);
     park_wake_all(&engine->durable_park);
 }
 
@@ -361,6 +369,14 @@ static void walk_quiet(struct svm_engine *engine)
     complete_executed(engine); /* for who found it locked */
 }
 
+/* It looks by itself ten times a second; sooner when there is a batch as large as it will be. */
+static void wake_materialiser(struct svm_engine *engine)
+{
+    uint64_t dirty = store_dirty_bytes(engine->store);
+    if (dirty >= STORE_PACE_BYTES || dirty >= config_of(engine)->dirty_bytes_max / 4)
+        park_wake(&engine->materialise_park);
+}
+
 bool committer_step(struct svm_engine *engine)
 {
     struct group group = {.first =
@@ -378,8 +394,7 @@ bool committer_step(struct svm_engine *engine)
         if (!failed)
             failed = !group_write(engine, &group);
         group_answer(engine, &group, failed);
-        if (store_dirty_bytes(engine->store) > (1u << 20))
-            park_wake(&engine->materialise_park);
+        wake_materialiser(engine);
     }
     sync_by_interval(engine, atomic_load(&engine->draining));
     if (engine->memory)

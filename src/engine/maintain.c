@@ -7,8 +7,7 @@
 
 enum {
     COLLECT_BUDGET = 1 << 13, /* heads visited between two quiescent states: a millisecond or so */
-    MATERIALISE_BYTES = STORE_PACED, /* of log, in one state batch: as the store likes best */
-    MATERIALISE_WORTH = 4 << 20,     /* dirty bytes that start a batch before its time */
+    MATERIALISE_WORTH = 4 << 20, /* dirty bytes that start a batch before its time */
     MATERIALISE_MS = 100,
     TRIM_BYTES =
         64
@@ -216,8 +215,11 @@ bool materialiser_step(struct svm_engine *engine)
     uint64_t did = 0;
     if (engine->memory || atomic_load(&engine->fatal) != SVM_OK || !worth_a_batch(engine))
         return false;
+    /* As the store likes best, but not up to where transactions would be refused. */
+    bool hurry = store_dirty_bytes(engine->store) >= config_of(engine)->dirty_bytes_max / 4;
+    size_t bytes_max = hurry ? STORE_PACE_BYTES : STORE_PACED;
     pthread_mutex_lock(&engine->state_lock);
-    bool failed = state_failed(engine, store_materialise(engine->store, MATERIALISE_BYTES, &did));
+    bool failed = state_failed(engine, store_materialise(engine->store, bytes_max, &did));
     pthread_mutex_unlock(&engine->state_lock);
     return !failed && did > 0;
 }

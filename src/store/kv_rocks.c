@@ -35,10 +35,10 @@ enum {
     STATE_CACHE_BYTES = 64 * MIB,
     BUFFERS_MAX = 4,
     LEVELS = 7,
-    PLAIN_LEVELS = 3,   /* not compressed: rows there will be rewritten soon */
-    LEVEL0_COMPACT = 8, /* files that start a compaction */
-    LEVEL0_SLOW = 24,   /* and throttle writes, ... */
-    LEVEL0_STOP = 32,   /* ... and stop them: what a read has to look through at most */
+    PLAIN_LEVELS = 3,    /* not compressed: rows there will be rewritten soon */
+    LEVEL0_COMPACT = 12, /* files that start a compaction */
+    LEVEL0_SLOW = 24,    /* and throttle writes, ... */
+    LEVEL0_STOP = 32,    /* ... and stop them: what a read has to look through at most */
     INGEST_FILES = 2,
     INGEST_PATH_BYTES = 16,
     DROP_KEY_MAX = 64,

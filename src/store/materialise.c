@@ -12,8 +12,7 @@
 enum {
     MERGE_FILE_ENTRIES = 1 << 16, /* a merged run of so many enters as a file */
     PACE_LITTLE = 1 << 20,
-    PACE_BYTES = 32 << 20,
-    PACE_US = 500000
+    PACE_US = 1000000
 };
 
 static enum svm_err put_row(struct store_batch *batch, uint8_t kind, const void *a, size_t a_len,
@@ -296,7 +295,7 @@ enum svm_err store_materialise_upto(struct store *store, uint64_t upto, size_t b
 static bool not_yet(struct store *store)
 {
     uint64_t dirty = store_dirty_bytes(store);
-    if (dirty < PACE_LITTLE || dirty >= PACE_BYTES)
+    if (dirty < PACE_LITTLE || dirty >= STORE_PACE_BYTES)
         return false;
     return store_now_us() - store->batched_us < PACE_US;
 }
@@ -311,7 +310,7 @@ enum svm_err store_materialise(struct store *store, size_t bytes_max, uint64_t *
     if (bytes_max == STORE_PACED) {
         if (not_yet(store))
             return SVM_OK;
-        bytes_max = PACE_BYTES;
+        bytes_max = STORE_PACE_BYTES;
         store->batched_us = store_now_us();
     }
     if (store_synced(store) == store->meta.seq) {
