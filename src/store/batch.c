@@ -2,13 +2,14 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/assert.h"
 #include "base/bytes.h"
 
 enum {
-    CHUNK_BYTES = 1 << 20,
-    SPARES_MAX = 64,
+    CHUNK_BYTES = 2 << 20,
+    SPARES_MAX = 32,
     RADIX_BITS = 11,
     RADIX_SIZE = 1 << RADIX_BITS,
     AHEAD = 16
@@ -53,7 +54,7 @@ void store_batch_clear(struct store_batch *batch)
     while (batch->chunks != NULL) {
         struct store_batch_chunk *chunk = batch->chunks;
         batch->chunks = chunk->next;
-        if (chunk->size == CHUNK_BYTES && spares < SPARES_MAX) {
+        if (chunk->size < CHUNK_BYTES && spares < SPARES_MAX) {
             chunk->next = batch->spare;
             batch->spare = chunk;
             spares++;
@@ -68,15 +69,15 @@ void store_batch_clear(struct store_batch *batch)
 static struct store_batch_chunk *chunk_open(struct store_batch *batch, size_t size)
 {
     struct store_batch_chunk *chunk = batch->spare;
-    if (size <= CHUNK_BYTES && chunk != NULL) {
+    if (chunk != NULL && size <= chunk->size) {
         batch->spare = chunk->next;
     } else {
-        if (size < CHUNK_BYTES)
-            size = CHUNK_BYTES;
-        chunk = malloc(sizeof *chunk + size);
+        const size_t room = (sizeof *chunk + size + CHUNK_BYTES - 1) / CHUNK_BYTES * CHUNK_BYTES;
+        chunk = aligned_alloc(CHUNK_BYTES, room);
         if (chunk == NULL)
             return NULL;
-        chunk->size = size;
+        (void)madvise(chunk, room, MADV_HUGEPAGE); /* rows are read all over it, in order of keys */
+        chunk->size = room - sizeof *chunk;
     }
     chunk->used = 0;
     chunk->next = batch->chunks;

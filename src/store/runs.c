@@ -17,6 +17,7 @@ enum {
     LINE_ENTRIES = 48, /* 10.7 bits each, six of them set: one in a hundred lookups reads in vain */
     LINE_BITS = 6,
     FAN_IN = 8,
+    MERGED_MAX = 64,
     RUN_ENTRIES_MAX = 1 << 22,
     RADIX_BITS = 11,
     RADIX_SIZE = 1 << RADIX_BITS,
@@ -269,6 +270,38 @@ static void entries_sort(struct store_runs *runs)
     }
 }
 
+/* pair: the sorted entries [LEFT, MIDDLE) and [MIDDLE, RIGHT) of FROM into TO, without a branch that cannot be foreseen. */
+static void pair(struct store_run_entry *to, const struct store_run_entry *from, size_t left,
+                 size_t middle, size_t right)
+{
+    size_t a = left, b = middle;
+    while (a < middle && b < right) {
+        const bool second = entry_less(&from[b], &from[a]);
+        *to++ = from[second ? b : a];
+        a += !second;
+        b += second;
+    }
+    memcpy(to, &from[a], (middle - a) * sizeof *to);
+    memcpy(to + (middle - a), &from[b], (right - b) * sizeof *to);
+}
+
+/* entries_merge: as entries_sort, of COUNT sorted parts that end at ENDS. */
+static void entries_merge(struct store_runs *runs, size_t *ends, size_t count)
+{
+    while (count > 1) {
+        size_t begin = 0, pairs = 0;
+        for (size_t i = 0; i < count; i += 2, pairs++) {
+            size_t middle = ends[i], end = i + 1 < count ? ends[i + 1] : middle;
+            pair(runs->other + begin, runs->entries, begin, middle, end);
+            ends[pairs] = begin = end;
+        }
+        struct store_run_entry *entries = runs->other;
+        runs->other = runs->entries;
+        runs->entries = entries;
+        count = pairs;
+    }
+}
+
 /* ---- filter -------------------------------------------------------------------------------------------------- */
 
 /* The line follows from the prefix's magnitude, so a sorted run fills its filter from front to back; the bits within it from a
@@ -398,7 +431,7 @@ static bool put_gone(struct store_runs *runs, struct store_batch *batch)
     return true;
 }
 
-/* make: the entries, sorted, as a run of FIRST..LAST. */
+/* make: the entries, which are sorted, as a run of FIRST..LAST. */
 static enum svm_err make(struct store_runs *runs, struct store_batch *batch, uint64_t first,
                          uint64_t last)
 {
@@ -407,7 +440,6 @@ static enum svm_err make(struct store_runs *runs, struct store_batch *batch, uin
     struct store_run *run = calloc(1, sizeof *run);
     if (run == NULL)
         return SVM_E_NO_MEMORY;
-    entries_sort(runs);
     run->id = runs->next_id++;
     run->first = first;
     run->last = last;
@@ -436,6 +468,7 @@ enum svm_err store_runs_seal(struct store_runs *runs, struct store_batch *batch,
         return SVM_OK;
     if (!run_reserve(runs))
         return SVM_E_NO_MEMORY;
+    entries_sort(runs);
     enum svm_err err = make(runs, batch, first, last);
     if (err == SVM_OK)
         runs->made->replaces_at = runs->count;
@@ -492,7 +525,7 @@ static size_t plan(const struct store_runs *runs, size_t *at_out)
             continue;
         uint64_t entries = 0;
         size_t count = 0;
-        for (; at + count < runs->count; count++) {
+        for (; at + count < runs->count && count < MERGED_MAX; count++) {
             entries += runs->runs[at + count]->entries;
             if (entries > RUN_ENTRIES_MAX)
                 break;
@@ -555,12 +588,17 @@ enum svm_err store_runs_merge(struct store_runs *runs, const struct svm_kv_ops *
     struct svm_kv_iter *iter = kv->iter_open(kv->self);
     if (iter == NULL)
         return SVM_E_NO_MEMORY;
+    size_t ends[MERGED_MAX];
     enum svm_err err = SVM_OK;
-    for (size_t i = at; err == SVM_OK && i < at + count; i++)
-        err = run_read(runs, kv, iter, runs->runs[i], floor);
+    for (size_t i = 0; err == SVM_OK && i < count; i++) {
+        err = run_read(runs, kv, iter, runs->runs[at + i], floor);
+        ends[i] = runs->entry_count;
+    }
     enum svm_err closed = kv->iter_close(iter);
     if (err == SVM_OK)
         err = closed;
+    if (err == SVM_OK)
+        entries_merge(runs, ends, count);
     if (err == SVM_OK && runs->entry_count > 0)
         err = make(runs, batch, runs->runs[at]->first, runs->runs[at + count - 1]->last);
     if (err != SVM_OK || runs->entry_count == 0) {
