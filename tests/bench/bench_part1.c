@@ -20,6 +20,7 @@
 #include "bench/client.h"
 #include "bench/load.h"
 #include "bench/rig.h"
+#include "bench/steady.h"
 
 struct options {
     struct settings rig;
@@ -29,15 +30,18 @@ struct options {
     uint32_t count;
 };
 
-static void print_rate(const struct options *options, const struct load_result *result)
+static void print_rate(const struct options *options, const struct load_result *result,
+                       const struct steady_result *steady)
 {
-    printf("{\"row\":\"%s\",\"value\":%.0f,\"seconds\":%.2f,\"cpu_ns\":%.0f,\"done\":%llu,\"fast\":"
-           "%llu,"
-           "\"consensus\":%llu,\"objects\":%u,\"seed\":%llu}\n",
+    printf("{\"row\":\"%s\",\"value\":%.0f,\"unit\":\"tx/s\",\"seconds\":%.2f,\"cpu_ns\":%.0f,"
+           "\"done\":%llu,\"fast\":%llu,\"consensus\":%llu,\"objects\":%u,\"seed\":%llu",
            options->row, (double)result->timed / result->seconds, result->seconds, result->cpu_ns,
            (unsigned long long)result->timed, (unsigned long long)result->fast,
            (unsigned long long)result->consensus, options->rig.objects,
            (unsigned long long)options->rig.seed);
+    if (options->rig.datadir != NULL)
+        steady_print(steady, result->timed);
+    printf("}\n");
 }
 
 static void make_populations(struct load *load, struct population *owned, struct population *shared,
@@ -76,7 +80,12 @@ static void run_load(const struct options *options, unsigned fast_percent, bool 
     struct rig *rig = rig_open(&options->rig);
     make_populations(&load, &owned, &shared, rig);
     audit_state(&before, rig);
+    struct steady_result seen;
+    struct steady *steady = steady_start(rig);
     load_run(&result, rig, &load);
+    steady_stop(&seen, steady, result.timed_at, result.timed_at + result.seconds);
+    if (options->rig.datadir != NULL)
+        steady_require(&seen);
     audit_state(&after, rig);
     load_check(&result, &load, &before, &after);
     rig_close(rig);
@@ -84,7 +93,7 @@ static void run_load(const struct options *options, unsigned fast_percent, bool 
         check_reopened(options, &after);
     population_destroy(&owned);
     population_destroy(&shared);
-    print_rate(options, &result);
+    print_rate(options, &result, &seen);
 }
 
 static void run_fill(const struct options *options)
@@ -165,7 +174,8 @@ static void run_memory(const struct options *options)
     const double each = (double)(after - before) / counters.count;
     rig_close(rig);
     population_destroy(&counters);
-    printf("{\"row\":\"memory\",\"value\":%.0f,\"each\":%.0f,\"data\":%.0f,\"objects\":%u,"
+    printf("{\"row\":\"memory\",\"value\":%.0f,\"unit\":\"bytes\",\"each\":%.0f,\"data\":%.0f,"
+           "\"objects\":%u,"
            "\"engine_says\":%.0f}\n",
            each - data, each, data, options->rig.objects,
            (double)stats.resident_bytes / (double)stats.resident_objects);
@@ -175,10 +185,11 @@ static void run_rpc(const struct options *options, bool fast)
 {
     struct client_result result;
     client_run(&result, options->port, options->count, options->wait, fast);
-    printf("{\"row\":\"%s-%s\",\"value\":%.1f,\"p50\":%.1f,\"p90\":%.1f,\"p99\":%.1f,\"max\":%.1f,"
-           "\"count\":%u}\n",
-           options->row, options->wait, result.p50_us, result.p50_us, result.p90_us, result.p99_us,
-           result.max_us, result.count);
+    printf("{\"row\":\"%s-%s\",\"value\":%.1f,\"unit\":\"us\",\"p50_us\":%.1f,\"p95_us\":%.1f,"
+           "\"p99_us\":"
+           "%.1f,\"p999_us\":%.1f,\"max_us\":%.1f,\"count\":%u}\n",
+           options->row, options->wait, result.p50_us, result.p50_us, result.p95_us, result.p99_us,
+           result.p999_us, result.max_us, result.count);
 }
 
 static void parse(struct options *options, int argc, char **argv)

@@ -246,8 +246,9 @@ void client_run(struct client_result *result, uint16_t port, uint32_t count, con
     qsort(timed, count, sizeof *timed, compare_doubles);
     *result = (struct client_result){.count = count,
                                      .p50_us = timed[count / 2],
-                                     .p90_us = timed[(size_t)count * 9 / 10],
+                                     .p95_us = timed[(size_t)count * 95 / 100],
                                      .p99_us = timed[(size_t)count * 99 / 100],
+                                     .p999_us = timed[(size_t)count * 999 / 1000],
                                      .max_us = timed[count - 1]};
     free(us);
     free(lens);

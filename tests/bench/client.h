@@ -7,7 +7,7 @@
 
 struct client_result {
     uint32_t count;
-    double p50_us, p90_us, p99_us, max_us;
+    double p50_us, p95_us, p99_us, p999_us, max_us;
 };
 /* client_run: COUNT calls of tx_submit over one connection to 127.0.0.1:PORT of a node on the development chain; WAIT is "executed"
  * or "durable". FAST: payments out of alice's coin; else Add on the shared counter. Ends the process unless each of them succeeds and the coin

@@ -132,6 +132,7 @@ void load_run(struct load_result *result, struct rig *rig, const struct load *lo
             result->consensus += !fast;
         }
     }
+    result->timed_at = timed_at;
     result->seconds = now - timed_at;
     result->timed = done - timed_from;
     result->cpu_ns = (cpu_s() - cpu_from) * 1e9 / (double)(result->timed > 0 ? result->timed : 1);

@@ -15,9 +15,10 @@ struct load {
     struct population *shared; /* NULL when fast_percent is 100 */
 };
 struct load_result {
-    double seconds; /* of the timed part */
-    uint64_t timed; /* done within it */
-    double cpu_ns;  /* processor time of the process for each of them, the generator's included */
+    double timed_at; /* now_s: when the timed part began */
+    double seconds;  /* of the timed part */
+    uint64_t timed;  /* done within it */
+    double cpu_ns;   /* processor time of the process for each of them, the generator's included */
     uint64_t fast, consensus; /* done over the whole run, warm-up included */
 };
 /* load_run: warm up, run, settle. Every transaction must succeed. */

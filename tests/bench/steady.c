@@ -1,0 +1,127 @@
+#include "bench/steady.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { EVERY_MS = 50, SAMPLES_MAX = 100000 };
+/* Below this the dirty bytes are a few groups of the materialiser's, and their growth says nothing. */
+static const double DIRTY_SMALL = 64.0 * 1024 * 1024;
+
+struct sample {
+    double at, dirty, lag, log_bytes, syncs, versions, resident, gc_us;
+};
+
+struct steady {
+    struct rig *rig;
+    pthread_t thread;
+    _Atomic bool stop;
+    size_t count;
+    struct sample samples[SAMPLES_MAX];
+};
+
+static void take_sample(struct steady *steady)
+{
+    struct svm_stats stats;
+    svm_stats(steady->rig->engine, &stats);
+    const uint64_t behind =
+        stats.applied_seq > stats.materialised_seq ? stats.applied_seq - stats.materialised_seq : 0;
+    steady->samples[steady->count++] = (struct sample){.at = now_s(),
+                                                       .dirty = (double)stats.dirty_bytes,
+                                                       .lag = (double)behind,
+                                                       .log_bytes = (double)stats.log_bytes,
+                                                       .syncs = (double)stats.log_syncs,
+                                                       .versions = (double)stats.versions,
+                                                       .resident = (double)stats.resident_bytes,
+                                                       .gc_us = (double)stats.gc_total_us};
+}
+
+static void *watch(void *arg)
+{
+    struct steady *steady = arg;
+    while (!atomic_load(&steady->stop) && steady->count < SAMPLES_MAX) {
+        take_sample(steady);
+        nanosleep(&(struct timespec){.tv_nsec = EVERY_MS * 1000 * 1000}, NULL);
+    }
+    return NULL;
+}
+
+struct steady *steady_start(struct rig *rig)
+{
+    struct steady *steady = calloc(1, sizeof *steady);
+    if (steady == NULL)
+        die("out of memory");
+    steady->rig = rig;
+    if (pthread_create(&steady->thread, NULL, watch, steady) != 0)
+        die("cannot start a thread");
+    return steady;
+}
+
+/* The samples between FROM and TO are [*first, *end). */
+static void between(const struct steady *steady, double from, double to, size_t *first, size_t *end)
+{
+    size_t i = 0;
+    while (i < steady->count && steady->samples[i].at < from)
+        i++;
+    *first = i;
+    while (i < steady->count && steady->samples[i].at <= to)
+        i++;
+    *end = i;
+}
+
+static void quarter(const struct steady *steady, double from, double to, double *dirty, double *lag)
+{
+    size_t first, end;
+    between(steady, from, to, &first, &end);
+    *dirty = *lag = 0;
+    for (size_t i = first; i < end; i++) {
+        *dirty += steady->samples[i].dirty / (double)(end - first);
+        *lag += steady->samples[i].lag / (double)(end - first);
+    }
+}
+
+void steady_stop(struct steady_result *result, struct steady *steady, double from, double to)
+{
+    atomic_store(&steady->stop, true);
+    pthread_join(steady->thread, NULL);
+    const double part = (to - from) / 4;
+    size_t first, end;
+    *result = (struct steady_result){0};
+    quarter(steady, from, from + part, &result->dirty_first, &result->lag_first);
+    quarter(steady, to - part, to, &result->dirty_last, &result->lag_last);
+    between(steady, from, to, &first, &end);
+    for (size_t i = first; i < end; i++) {
+        const struct sample *sample = &steady->samples[i];
+        if (sample->versions > result->versions_max)
+            result->versions_max = sample->versions;
+        if (sample->resident > result->resident_max)
+            result->resident_max = sample->resident;
+    }
+    if (end >= first + 2) {
+        const struct sample *a = &steady->samples[first], *z = &steady->samples[end - 1];
+        const double seconds = z->at - a->at;
+        result->log_bytes = (z->log_bytes - a->log_bytes) * (to - from) / seconds;
+        result->syncs_s = (z->syncs - a->syncs) / seconds;
+        result->gc_us_s = (z->gc_us - a->gc_us) / seconds;
+    }
+    free(steady);
+}
+
+void steady_require(const struct steady_result *result)
+{
+    if (result->dirty_last > DIRTY_SMALL && result->dirty_last > result->dirty_first * 1.25)
+        die("the materialiser falls behind: %.0f MiB are dirty at first and %.0f at last: no "
+            "figure",
+            result->dirty_first / 1048576, result->dirty_last / 1048576);
+}
+
+void steady_print(const struct steady_result *result, uint64_t done)
+{
+    printf(",\"dirty_first\":%.0f,\"dirty_last\":%.0f,\"lag_first\":%.0f,\"lag_last\":%.0f,\"log_"
+           "bytes\":%.1f,\"syncs_s\":%.0f,\"versions_max\":%.0f,\"resident_max\":%.0f,"
+           "\"gc_us_s\":%.0f",
+           result->dirty_first, result->dirty_last, result->lag_first, result->lag_last,
+           result->log_bytes / (double)(done > 0 ? done : 1), result->syncs_s, result->versions_max,
+           result->resident_max, result->gc_us_s);
+}
