@@ -242,7 +242,7 @@ build/demos: | $(FLAGS_FILE)
 
 # ---- commands --------------------------------------------------------------------------------------------------------
 
-.PHONY: help setup run demo demos stop test check check-source unit rpc-test model bench compare format install clean
+.PHONY: help setup run demo demos stop test check check-source unit rpc-test model bench bench-quick bench-full compare format install clean
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 	@echo "  make room-<name>    compile one room        make test-<room>    build and run its unit tests"
@@ -287,10 +287,13 @@ model: ## the protocol's models, searched exhaustively by spin within large boun
 	@scripts/setup test
 	@tests/model/run full
 
-bench: ## the table of speed and size (minutes); QUICK=1 for a look, ARGS= rows
+bench: ## what was asked beside what this machine shows: 35 minutes, writes docs/benchmarks.md; ARGS='--only ROWS'
+bench-quick: ## the same for a look: three minutes
+bench-full: ## and the sweeps, with plots: hours, taken up where it was left
+bench bench-quick bench-full:
 	@scripts/setup bench
-	@$(MAKE) --no-print-directory -j2 all bench-programs compare-programs BUILD=release CC=gcc
-	@scripts/bench $(ARGS)
+	@$(MAKE) --no-print-directory -j2 all bench-programs compare-programs demos-programs BUILD=release CC=gcc
+	@scripts/bench $(patsubst bench-%,%,$(@:bench=table)) $(ARGS)
 
 compare: ## the same workloads on RocksDB, LMDB, PostgreSQL and Redis; ARGS='--set quick'
 	@scripts/setup bench

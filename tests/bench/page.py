@@ -1,0 +1,219 @@
+"""What was seen, as tables: on the terminal, and as docs/benchmarks.md."""
+import os
+import statistics
+
+PAGE = "docs/benchmarks.md"
+ORDER = ["engine-fast", "engine-bytes", "engine-consensus", "engine-mixed", "engine-hot", "cells-uniform", "cells-zipf99",
+         "original-large-5000", "original-large-10000", "original-mixed-70-30", "original-transfers-50", "original-transfers-5",
+         "engine-durable", "against-occ-unsynced", "against-occ-fsynced", "ed25519-lanes", "socket-batch", "socket-binary",
+         "socket-batch-share", "socket-binary-share", "mode-switching", "socket-half", "socket-half-p99", "memory"]
+
+
+def number(value):
+    if value is None:
+        return ""
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def asked(row, value):
+    if value is None:
+        return ""
+    return f"{'≥' if row.better == 'more' else '≤'} {number(value)}"
+
+
+def seen(row):
+    """(median with its unit, range) or what stands in their place."""
+    if row.values:
+        spread = f"{number(min(row.values))} .. {number(max(row.values))}" if len(row.values) > 1 else "one run"
+        return f"{number(row.median())} {row.unit}", spread
+    if row.error:
+        return "no figure", row.error
+    return ("SKIP", row.skip) if row.skip else ("not run", "")
+
+
+def verdict(row):
+    if row.skip and not row.values:
+        return "SKIP"
+    if row.reaches(row.aim):
+        return "aim"
+    return {True: "met", False: "**missed**", None: ""}[row.reaches(row.least)]
+
+
+def in_order(rows):
+    return sorted(rows, key=lambda row: ORDER.index(row.name) if row.name in ORDER else len(ORDER))
+
+
+def asked_table(rows):
+    lines = [["row", "at least", "aim", "seen (median)", "range", ""]]
+    for row in in_order(rows):
+        middle, spread = seen(row)
+        lines.append([row.what, asked(row, row.least), asked(row, row.aim), middle, spread, verdict(row)])
+    return lines
+
+
+def besides_table(rows):
+    return [["row", "seen (median)", "range"]] + [[row.what, *seen(row)] for row in rows]
+
+
+def part1_table(rows):
+    lines = [["row", "asked", "seen (median)", "range", ""]]
+    return lines + [[row.what, asked(row, row.least), *seen(row), verdict(row)] for row in rows]
+
+
+def original_table(rows):
+    lines = [["workload", "threads", "SuperVM (median)", "range", "the original's best", "ratio"]]
+    for row in rows:
+        theirs = row.middle("theirs")
+        ratio = f"{row.median() / theirs:.2f}" if row.values and theirs else ""
+        middle, spread = seen(row)
+        lines.append([row.name.removeprefix("original-").split("-x")[0], row.tags["threads"], middle, spread, number(theirs) if theirs else "-", ratio])
+    return lines
+
+
+def latency_table(rows):
+    """Percentiles in microseconds, medians over the runs."""
+    lines = [["row", "p50", "p95", "p99", "p99.9", "most"]]
+    for row in rows:
+        cells = [row.middle("p50_us"), row.middle("p95_us"), row.middle("p99_us"), row.middle("p999_us"), row.middle("max_us")]
+        if cells[0] is not None and row.values:
+            lines.append([row.what, *[number(cell) if cell is not None else "-" for cell in cells]])
+    return lines
+
+
+def cost_table(rows):
+    lines = [["row", "CPU ns", "of it the load generator's", "log bytes", "CPU seconds a second"]]
+    for row in rows:
+        own, node, load = row.middle("cpu_ns"), row.middle("node_cpu_us"), row.middle("load_cpu_us")
+        if not row.values or (own is None and node is None):
+            continue
+        total = own if own is not None else (node + load) * 1000
+        log = row.middle("log_bytes")
+        lines.append([row.what, number(total), number(load * 1000) if load is not None else "the caller's, not separable",
+                      number(log) if log is not None else "-", f"{total * row.median() / 1e9:.2f}" if row.unit == "tx/s" else "-"])
+    return lines
+
+
+def steady_table(rows):
+    lines = [["row", "dirty MiB, first quarter", "last quarter", "materialiser behind, tx, first", "last", "log syncs/s"]]
+    for row in rows:
+        if row.middle("dirty_first") is not None and row.values:
+            lines.append([row.what, *[number(row.middle(key) / scale) for key, scale in
+                                      (("dirty_first", 1 << 20), ("dirty_last", 1 << 20), ("lag_first", 1), ("lag_last", 1))],
+                          number(row.middle("syncs_s"))])
+    return lines
+
+
+def compare_tables(row):
+    """One table for each workload and mode of scripts/compare."""
+    text = []
+    for detail in row.details[:1]:
+        kinds = dict.fromkeys((system["workload"], system["mode"]) for system in detail["systems"])
+        for workload, mode in kinds:
+            lines = [["system", "threads", "tx/s (median)", "range", "retries/tx", "CPU us/tx", "SuperVM is: declared", "owned", "interactive"]]
+            for system in detail["systems"]:
+                if (system["workload"], system["mode"]) != (workload, mode):
+                    continue
+                if not system["value"]:
+                    lines.append([system["system"], str(system["threads"]), "SKIP" if system["skip"] else "no figure",
+                                  system["skip"] or system["error"] or "", *[""] * 5])
+                    continue
+                times = [f"{system['supervm_is_times'][ours]:.1f}x" if ours in system["supervm_is_times"] else ""
+                         for ours in ("supervm", "supervm-owned", "supervm-cells")]
+                lines.append([system["system"], str(system["threads"]), number(system["value"]),
+                              f"{number(system['min'])} .. {number(system['max'])}", f"{system['retries_per_tx']:.3f}", f"{system['cpu_us']:.2f}", *times])
+            text += [f"**{workload}, {mode}**", "", *markdown(lines), ""]
+    return text
+
+
+def limits_table(row):
+    lines = [["part", "median", "least", "most", "what"]]
+    for limit in row.details[0]["limits"] if row.details else []:
+        if "skip" in limit:
+            lines.append([limit["row"].removeprefix("limit-"), "SKIP", "", "", limit["skip"]])
+        else:
+            lines.append([limit["row"].removeprefix("limit-"), f"{number(limit['value'])} {limit['unit']}", number(limit["least"]),
+                          number(limit["most"]), limit["what"]])
+    return lines
+
+
+# ---- writing ------------------------------------------------------------------------------------------------------------
+
+def markdown(lines):
+    return ["| " + " | ".join(lines[0]) + " |", "|" + "---|" * len(lines[0])] + ["| " + " | ".join(line) + " |" for line in lines[1:]]
+
+
+def show(lines):
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    for line in lines:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
+
+
+def line_text(rows):
+    """What the machine was like while it was measured: a cache line to the other core and back, before each run."""
+    seen_ns = [detail["line_ns"] for row in rows for detail in row.details if detail.get("line_ns")]
+    if not seen_ns:
+        return "one core"
+    return (f"a cache line went to the other core and back in {min(seen_ns):.0f} .. {max(seen_ns):.0f} ns, median {statistics.median(seen_ns):.0f} "
+            f"({len(seen_ns)} probes, one before each run); every figure of two threads moves with it")
+
+
+HEAD = """# Benchmarks
+
+Written by `make bench`. What was asked of the node beside what one machine has shown; run it on yours. How the rows are made is
+told [at the end](#what-the-rows-mean); where each nanosecond goes, in [performance.md](performance.md).
+
+Only transactions that were executed with success count: none that failed, was refused or was a duplicate. Each run is a process
+of its own and ends with an audit of the whole state against what was counted, or there is no figure. "aim" and "met" say which
+of the two columns the median reaches.
+"""
+
+MEANING = """- *Engine only*: threads call `svm_run_batch` with decoded transactions and do the work themselves; no signature. *From bytes*: the same
+  with encoded transactions, decoded, hashed and looked for among the receipts.
+- *Durable*: the same with a data directory and an fsync before a transaction counts; receipts, owner index and objects are
+  written. Dirty bytes and the materialiser's lag are sampled, and a run in which the mean of the last quarter exceeds that of the first by
+  more than a quarter has no figure.
+- *Over the socket*: `build/bench/load` ([load.md](load.md)) and the node on the same cores, transactions signed beforehand, `wait: durable`.
+  CPU and rates include the generator.
+- *Single submits at 50 % load*: an open loop at half of the rate that a closed loop of 8 connections reached; latency counts from when a
+  request was due, not from when it was sent.
+- *Interactive*: `svm_cell_run_batch`, closures that read two cells and write both.
+- *The original's*: the workloads of the system this one replaces, same counts, keys, values and formatting inside the timed part, beside the best
+  single run it was seen to make on such a machine; asked are multiples of that.
+- *Mode switching*: runs in pairs, alternating fast and consensus against the same transactions in blocks; the loss is the median of the pairs'.
+- *Against RocksDB*: [comparators.md](comparators.md) says how each system is set. The ratio is that of declared transfers at two threads.
+- *Memory* is the growth of the resident process, the database's caches included, while objects on the disk become cached ones, less the
+  bytes of their types and data."""
+
+
+def section(title, lines):
+    return [f"## {title}", "", *markdown(lines), ""] if len(lines) > 1 else []
+
+
+def write(rows, about, plots):
+    """ROWS as measured; ABOUT: facts of machine and settings; PLOTS: the lines of the section on sweeps."""
+    of = {}
+    for row in rows:
+        of.setdefault(row.part, []).append(row)
+    measured = [row for row in rows if row.part not in ("compare", "limits", "sweep")]
+    text = [HEAD] + section("What was asked", asked_table(of.get("table", []))) + section("Besides", besides_table(of.get("besides", [])))
+    text += section("The first part's rows", part1_table(of.get("part1", [])))
+    text += section("The original's workloads", original_table([row for row in rows if row.group == "original"]))
+    for row in of.get("compare", []):
+        text += ["## What a user would pick instead", "", "The same transfers and counters, in turn with ours. " + row.settings + ".", ""]
+        text += compare_tables(row) or [seen(row)[1] or "not run", ""]
+    text += section("Latency, microseconds", latency_table(measured)) + section("Cost of one transaction", cost_table(measured))
+    text += section("Durable rows: steady or not", steady_table(measured))
+    text += plots
+    for row in of.get("limits", []):
+        text += section("The machine's single parts", limits_table(row))
+    text += ["## Machine", ""] + [f"- {key}: {value}" for key, value in about["machine"].items()]
+    text += [f"- between the cores: {line_text(rows)}", "", "## Settings", ""]
+    text += [f"- {key}: {value}" for key, value in about["settings"].items()]
+    text += [f"- {row.name}: {len(row.values)} runs; {row.settings}" for row in rows if row.values and row.part not in ("sweep", "limits", "compare")
+             and row.group not in ("derived", "original")]
+    text += ["", "## What the rows mean", "", MEANING, ""]
+    with open(PAGE + ".new", "w", encoding="utf-8") as file:
+        file.write("\n".join(text))
+    os.replace(PAGE + ".new", PAGE)
