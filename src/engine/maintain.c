@@ -37,12 +37,17 @@ static uint64_t garbage(struct svm_engine *engine, uint64_t *worth_out)
     return objects.garbage + cells.garbage;
 }
 
-static bool over_cache(struct svm_engine *engine)
+static uint64_t table_bytes(struct svm_engine *engine)
 {
     struct mvcc_counts objects, cells;
     mvcc_counts(engine->objects, &objects);
     mvcc_counts(engine->cells, &cells);
-    return objects.bytes + cells.bytes > config_of(engine)->cache_bytes;
+    return objects.bytes + cells.bytes;
+}
+
+static bool over_cache(struct svm_engine *engine)
+{
+    return table_bytes(engine) > config_of(engine)->cache_bytes;
 }
 
 /* One round over both tables. */
@@ -122,15 +127,15 @@ uint64_t svm_gc_run(struct svm_engine *engine)
     return atomic_load(&engine->gc_removed) - before;
 }
 
-/* Is there room for more? On disk: free bytes, with some way to go before writes are taken again. In memory mode the tables are all
- * there is, and cache.bytes and tx.dedupe_bytes are their limits. */
+/* Is there room for more? On disk: free bytes, with some way to go before writes are taken again. In memory mode the tables and the owner index
+ * are all there is, and cache.bytes and tx.dedupe_bytes are their limits. */
 static bool no_room(struct svm_engine *engine, bool already)
 {
     if (!engine->memory) {
         uint64_t min = config_of(engine)->disk_free_min_bytes;
         return store_disk_free(engine->store) < (already ? min + min / 8 : min);
     }
-    return over_cache(engine) ||
+    return table_bytes(engine) + owners_bytes(engine->owners) > config_of(engine)->cache_bytes ||
            receipts_bytes(engine->receipts) > 8 * config_of(engine)->tx_dedupe_bytes;
 }
 

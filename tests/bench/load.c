@@ -130,6 +130,9 @@ void load_run(struct load_result *result, struct rig *rig, const struct load *lo
             submitted++;
             result->fast += fast;
             result->consensus += !fast;
+            /* A worker that the system has put aside must not be overtaken by a whole round. */
+            if (fast && owned.at == 0 && load->owned->count / 64 < rig->settings.window)
+                rig_settle(rig, base + submitted);
         }
     }
     result->timed_at = timed_at;

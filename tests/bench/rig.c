@@ -78,7 +78,7 @@ struct rig *rig_open(const struct settings *settings)
     config.datadir = settings->datadir;
     config.workers = settings->workers;
     config.inflight_max = settings->inflight;
-    config.cache_bytes = (uint64_t)2 << 30;
+    config.cache_bytes = settings->cache_bytes ? settings->cache_bytes : (uint64_t)2 << 30;
     config.dirty_bytes_max = (uint64_t)4 << 30;
     config.tx_dedupe_bytes = (uint64_t)512 << 20;
     config.gc_snapshot_age_max_ms = 600 * 1000; /* an audit reads everything in one snapshot */

@@ -32,6 +32,7 @@ struct settings {
     uint32_t objects;
     double seconds;
     uint64_t seed;
+    uint64_t cache_bytes; /* 0 = 2 GiB */
 };
 
 /* Outcomes by thread of the engine, each slot written by one thread. */

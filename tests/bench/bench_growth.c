@@ -1,0 +1,218 @@
+/* bench_growth: what grows with the state, one line of JSON for each size: cost per transaction, memory, collection, start, recovery.
+ *
+ * Usage: bench_growth [--objects N[,N...]] [--seconds S] [--datadir DIR] [--cache-mb MB] [--workers N] [--seed N]
+ *   --objects    sizes, ascending; default 10000,100000,1000000 (add 10000000 on a quiet machine with 16 GiB)
+ *   --datadir    with it the state is on disk too: a process fills it and is killed, another recovers; then a clean start is
+ *                timed, and reads of objects that do not fit into --cache-mb (default 2048)
+ *
+ * Each size has two processes of its own: memory and start-up are not those of the size before. Every run is audited. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bench/load.h"
+#include "bench/rig.h"
+
+struct options {
+    struct settings rig;
+    const char *sizes;
+    const char *datadir;
+};
+
+static uint64_t resident_bytes(void)
+{
+    unsigned long long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file == NULL || fscanf(file, "%*u %llu", &pages) != 1)
+        die("cannot read the process's size");
+    fclose(file);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* What one run of one load says. */
+struct seen {
+    double rate, cpu_ns, gc_us_per_s;
+    uint64_t gc_runs;
+};
+
+static struct seen run(struct rig *rig, struct population *population, bool transfer)
+{
+    struct load load = {.fast_percent = 100, .transfer = transfer, .owned = population};
+    struct load_result result;
+    struct audit before, after;
+    struct svm_stats from, to;
+    audit_state(&before, rig);
+    svm_stats(rig->engine, &from);
+    load_run(&result, rig, &load);
+    svm_stats(rig->engine, &to);
+    audit_state(&after, rig);
+    load_check(&result, &load, &before, &after);
+    return (struct seen){.rate = (double)result.timed / result.seconds,
+                         .cpu_ns = result.cpu_ns,
+                         .gc_us_per_s =
+                             (double)(to.gc_total_us - from.gc_total_us) / result.seconds,
+                         .gc_runs = to.gc_runs - from.gc_runs};
+}
+
+/* In memory: coins that stay where they are, then coins that change hands. */
+static void in_memory(const struct options *options)
+{
+    struct population coins = {0};
+    struct svm_stats stats;
+    struct settings settings = options->rig;
+    settings.durability = SVM_MEMORY;
+    struct rig *rig = rig_open(&settings);
+    const uint64_t before = resident_bytes();
+    const double started = now_s();
+    population_create(&coins, rig, POPULATION_COINS, settings.objects);
+    const double created_s = now_s() - started;
+    svm_stats(rig->engine, &stats);
+    /* receipts of the making and the owner index included, what the generator remembers not */
+    const double own = sizeof coins.ids[0] + sizeof coins.versions[0];
+    const double each = (double)(resident_bytes() - before) / settings.objects - own;
+    const struct seen transfer = run(rig, &coins, true);
+    printf("{\"row\":\"growth-memory\",\"objects\":%u,\"create_per_s\":%.0f,\"tx_per_s\":%.0f,"
+           "\"cpu_ns\":%.0f,\"bytes_resident_each\":%.0f,\"bytes_counted_each\":%.0f,"
+           "\"gc_us_per_s\":%.0f,\"gc_runs\":%llu,\"seed\":%llu}\n",
+           settings.objects, settings.objects / created_s, transfer.rate, transfer.cpu_ns, each,
+           (double)stats.resident_bytes / (double)stats.resident_objects, transfer.gc_us_per_s,
+           (unsigned long long)transfer.gc_runs, (unsigned long long)settings.seed);
+    rig_close(rig);
+    population_destroy(&coins);
+}
+
+/* Fills the directory and waits to be killed: nothing is closed. */
+static void fill_until_killed(const struct settings *settings, int ready)
+{
+    struct population population = {0};
+    struct rig *rig = rig_open(settings);
+    struct svm_stats stats;
+    population_create(&population, rig, POPULATION_SHARED, settings->objects);
+    do { /* executed is not durable yet */
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        svm_stats(rig->engine, &stats);
+    } while (stats.durable_seq < stats.applied_seq);
+    if (write(ready, "", 1) != 1)
+        die("the parent is gone");
+    for (;;)
+        pause();
+}
+
+static double timed_open(const struct settings *settings, struct rig **rig_out)
+{
+    const double started = now_s();
+    *rig_out = rig_open(settings);
+    return now_s() - started;
+}
+
+static void on_disk(const struct options *options)
+{
+    char dir[4096];
+    int ready[2];
+    struct rig *rig;
+    struct audit killed, clean;
+    struct svm_stats stats;
+    struct settings settings = options->rig;
+    snprintf(dir, sizeof dir, "%s/%u", options->datadir, settings.objects);
+    settings.durability = SVM_SYNC;
+    settings.datadir = dir;
+    if (pipe(ready) != 0)
+        die("no pipe");
+    const double started = now_s();
+    const pid_t child = fork();
+    if (child == 0)
+        fill_until_killed(&settings, ready[1]);
+    close(ready[1]);
+    char byte;
+    if (child < 0 || read(ready[0], &byte, 1) != 1)
+        die("the directory was not filled");
+    const double filled_s = now_s() - started;
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    close(ready[0]);
+
+    const double recovery_s = timed_open(&settings, &rig);
+    audit_state(&killed, rig);
+    rig_close(rig);
+    if (killed.objects < settings.objects)
+        die("the audit fails: %llu objects", (unsigned long long)killed.objects);
+    const double open_s = timed_open(&settings, &rig);
+    const double scan_from = now_s();
+    audit_state(&clean, rig);
+    const double scan_s = now_s() - scan_from;
+    svm_stats(rig->engine, &stats);
+    if (memcmp(&clean, &killed, sizeof clean) != 0)
+        die("the audit fails: the state after a clean start is another");
+    rig_close(rig);
+    printf("{\"row\":\"growth-disk\",\"objects\":%u,\"fill_per_s\":%.0f,\"recovery_s\":%.3f,"
+           "\"open_s\":%.3f,\"scan_ns_each\":%.0f,\"resident_objects\":%llu,"
+           "\"resident_bytes\":%llu,\"seed\":%llu}\n",
+           settings.objects, settings.objects / filled_s, recovery_s, open_s,
+           scan_s * 1e9 / (double)clean.objects, (unsigned long long)stats.resident_objects,
+           (unsigned long long)stats.resident_bytes, (unsigned long long)settings.seed);
+}
+
+/* In a process of its own. */
+static void apart(void (*part)(const struct options *), const struct options *options)
+{
+    int status;
+    fflush(stdout);
+    const pid_t child = fork();
+    if (child == 0) {
+        part(options);
+        fflush(stdout);
+        _exit(0);
+    }
+    if (child < 0 || waitpid(child, &status, 0) != child || status != 0)
+        die("%u objects: no figure", options->rig.objects);
+}
+
+static void parse(struct options *options, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i += 2) {
+        const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
+        if (value == NULL)
+            die("%s needs a value", name);
+        const unsigned long long number = strtoull(value, NULL, 10);
+        if (strcmp(name, "--objects") == 0)
+            options->sizes = value;
+        else if (strcmp(name, "--seconds") == 0)
+            options->rig.seconds = strtod(value, NULL);
+        else if (strcmp(name, "--datadir") == 0)
+            options->datadir = value;
+        else if (strcmp(name, "--cache-mb") == 0)
+            options->rig.cache_bytes = (uint64_t)number << 20;
+        else if (strcmp(name, "--workers") == 0)
+            options->rig.workers = (uint32_t)number;
+        else if (strcmp(name, "--seed") == 0)
+            options->rig.seed = number;
+        else
+            die("unknown option %s", name);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {
+        .rig = {.window = 4096, .inflight = 16384, .seconds = 5, .seed = (uint64_t)time(NULL)},
+        .sizes = "10000,100000,1000000"};
+    parse(&options, argc, argv);
+    const uint64_t disk_cache = options.rig.cache_bytes;
+    for (const char *at = options.sizes; *at != 0;) {
+        char *end;
+        options.rig.objects = (uint32_t)strtoul(at, &end, 10);
+        if (options.rig.objects < 1000 || (*end != 0 && *end != ','))
+            die("--objects: numbers from 1000, with commas between");
+        at = *end == ',' ? end + 1 : end;
+        options.rig.cache_bytes = (uint64_t)16 << 30; /* in memory everything must fit */
+        apart(in_memory, &options);
+        options.rig.cache_bytes = disk_cache;
+        if (options.datadir != NULL)
+            apart(on_disk, &options);
+    }
+    return 0;
+}
