@@ -478,8 +478,9 @@ enum svm_err store_runs_seal(struct store_runs *runs, struct store_batch *batch,
 void store_runs_publish(struct store_runs *runs)
 {
     struct store_run *run = runs->made;
-    memmove(runs->gone, runs->gone + runs->gone_taken,
-            (runs->gone_count - runs->gone_taken) * sizeof *runs->gone);
+    if (runs->gone_taken > 0)
+        memmove(runs->gone, runs->gone + runs->gone_taken,
+                (runs->gone_count - runs->gone_taken) * sizeof *runs->gone);
     runs->gone_count -= runs->gone_taken;
     runs->gone_taken = 0;
     runs->entry_count = 0;
