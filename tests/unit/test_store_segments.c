@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "store/segment.h"
 
 enum { BIG_BYTES = 1 << 20, BIG_COUNT = 70, SMALL_BYTES = 100 };
 
@@ -253,6 +254,37 @@ START_TEST(what_was_there_before_does_not_shine_through)
 }
 END_TEST
 
+/* The power fails when a spare has got its new head and no record yet. */
+START_TEST(a_spare_with_a_new_head_is_empty)
+{
+    struct fixture fixture;
+    char name[STORE_SEGMENT_NAME_BYTES], from[128], to[128];
+    start(&fixture);
+    for (unsigned i = 0; i < BIG_COUNT; i++)
+        put(&fixture, BIG_BYTES, false);
+    fixture.first = fixture.next;
+    del(&fixture, 1, fixture.next);
+    ck_assert_uint_eq(count_files(&fixture, "spare"), 1);
+    struct store_segment segment = {.number = 3}; /* 2 is the last one */
+    snprintf(from, sizeof from, "%s/spare-0", fixture.path);
+    store_segment_name(name, segment.number);
+    snprintf(to, sizeof to, "%s/%s", fixture.path, name);
+    ck_assert_int_eq(rename(from, to), 0);
+    segment.fd = open(to, O_RDWR | O_CLOEXEC);
+    ck_assert(store_segment_begin(&segment));
+    close(segment.fd);
+    reopen(&fixture);
+    uint8_t key[8] = {0};
+    struct svm_bytes have, value;
+    struct svm_kv_iter *iter = fixture.kv.iter_open(fixture.kv.self);
+    fixture.kv.iter_seek(iter, (struct svm_bytes){key, sizeof key});
+    for (; fixture.kv.iter_valid(iter, &have, &value); fixture.kv.iter_next(iter))
+        ck_assert_uint_gt(bytes_get_u64be(have.ptr), BIG_COUNT - 8); /* of segment 2 */
+    ck_assert_int_eq(fixture.kv.iter_close(iter), SVM_OK);
+    end(&fixture);
+}
+END_TEST
+
 /* A record that is half written, or whose head is damaged, ends its segment; the next one takes its place. */
 START_TEST(a_torn_record_is_overwritten)
 {
@@ -309,6 +341,7 @@ int main(void)
     tcase_add_test(tcase, what_is_appended_comes_back);
     tcase_add_test(tcase, trimmed_segments_are_written_over);
     tcase_add_test(tcase, what_was_there_before_does_not_shine_through);
+    tcase_add_test(tcase, a_spare_with_a_new_head_is_empty);
     tcase_add_test(tcase, a_torn_record_is_overwritten);
     tcase_add_test(tcase, an_error_is_said_and_final);
     suite_add_tcase(suite, tcase);
