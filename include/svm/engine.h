@@ -148,15 +148,25 @@ SVM_MUST_USE enum svm_err svm_submit(struct svm_engine *engine, struct svm_bytes
                                      enum svm_wait wait, svm_submit_fn *callback, void *arg,
                                      struct svm_refusal *refusal);
 
-/* One of a batch: svm_submit_batch is svm_submit for each, with one wake-up; `err` and `refusal` are per entry. */
+/* One of a batch: SignedTransaction bytes; or, when `tx` is not NULL, what svm_submit_decoded takes. `err` and `refusal` are per
+ * entry. */
 struct svm_submission {
     struct svm_bytes bytes;
+    const struct svm_tx *tx;
+    const struct svm_digest *digest; /* with `tx` */
     void *arg;
     struct svm_refusal *refusal; /* may be NULL; filled unless `err` is SVM_OK */
     enum svm_err err;
 };
+/* svm_submit_batch: svm_submit (svm_submit_decoded) for each, with one wake-up. */
 void svm_submit_batch(struct svm_engine *engine, struct svm_submission *submissions, size_t count,
                       enum svm_wait wait, svm_submit_fn *callback);
+/* svm_run_batch: the same, and the calling thread does the work of a worker on them, so that nothing crosses from one core to another.
+ * For embedders that bring their own threads: with one per core give svm_config.workers = 1. When it returns, each entry has been
+ * executed or refused, or waits behind others for an object; callbacks may run within the call. At most ENGINE_SEATS (16)
+ * threads at once; a further one's batch goes the way of svm_submit_batch. */
+void svm_run_batch(struct svm_engine *engine, struct svm_submission *submissions, size_t count,
+                   enum svm_wait wait, svm_submit_fn *callback);
 
 /* svm_submit_decoded: for embedders that have decoded and verified themselves. TX (inputs and ops
  * included) is copied; its byte strings are borrowed until the transaction has been executed: until

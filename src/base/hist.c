@@ -48,9 +48,14 @@ uint64_t hist_bucket_end(uint32_t bucket)
 
 void hist_add(struct hist *hist, uint64_t value)
 {
-    bump(&hist->buckets[hist_bucket(value)], 1);
-    bump(&hist->count, 1);
-    bump(&hist->sum, value);
+    hist_add_many(hist, value, 1);
+}
+
+void hist_add_many(struct hist *hist, uint64_t value, uint64_t count)
+{
+    bump(&hist->buckets[hist_bucket(value)], count);
+    bump(&hist->count, count);
+    bump(&hist->sum, value * count);
     if (value > get(&hist->max)) {
         atomic_store_explicit(&hist->max, value, memory_order_relaxed);
     }

@@ -25,6 +25,8 @@ struct hist {
 void hist_init(struct hist *hist);
 /* hist_add: O(1), no locked instruction. Thread   the one writer of HIST. */
 void hist_add(struct hist *hist, uint64_t value);
+/* hist_add_many: the same, COUNT times. */
+void hist_add_many(struct hist *hist, uint64_t value, uint64_t count);
 /* hist_merge: add what FROM holds to HIST. Thread   the one writer of HIST; FROM may be written meanwhile. */
 void hist_merge(struct hist *hist, const struct hist *from);
 /* hist_percentile: the smallest bucket end that at least PPM millionths of the values do not exceed, never above the maximum;

@@ -50,19 +50,26 @@ void stack_push_all(struct stack *stack, const uint32_t *indices, uint32_t count
                                                   memory_order_release, memory_order_relaxed));
 }
 
-bool stack_try_pop(struct stack *stack, uint32_t *index_out)
+uint32_t stack_pop_some(struct stack *stack, uint32_t *indices_out, uint32_t count)
 {
     uint64_t top = atomic_load_explicit(&stack->top, memory_order_acquire);
+    uint32_t taken;
     uint32_t entry;
     do {
         entry = (uint32_t)(top & INDEX_MASK);
-        if (entry == 0)
-            return false;
-        /* What is read here may be outdated; then the tag has moved and the CAS fails. */
-    } while (!atomic_compare_exchange_weak_explicit(
-        &stack->top, &top,
-        successor(top, atomic_load_explicit(&stack->next[entry - 1], memory_order_relaxed)),
-        memory_order_acquire, memory_order_acquire));
-    *index_out = entry - 1;
-    return true;
+        /* What is read here may be outdated; then the tag has moved and the CAS fails. An entry is always 0 or within bounds. */
+        for (taken = 0; taken < count && entry != 0; taken++) {
+            indices_out[taken] = entry - 1;
+            entry = atomic_load_explicit(&stack->next[entry - 1], memory_order_relaxed);
+        }
+        if (taken == 0)
+            return 0;
+    } while (!atomic_compare_exchange_weak_explicit(&stack->top, &top, successor(top, entry),
+                                                    memory_order_acquire, memory_order_acquire));
+    return taken;
+}
+
+bool stack_try_pop(struct stack *stack, uint32_t *index_out)
+{
+    return stack_pop_some(stack, index_out, 1) == 1;
 }

@@ -23,5 +23,7 @@ void stack_push(struct stack *stack, uint32_t index);
 /* stack_push_all: all of them with one atomic step; the last of INDICES comes out first. */
 void stack_push_all(struct stack *stack, const uint32_t *indices, uint32_t count);
 bool stack_try_pop(struct stack *stack, uint32_t *index_out); /* false = empty */
+/* stack_pop_some: up to COUNT of them with one atomic step, the top first. Returns how many; 0 = empty. */
+uint32_t stack_pop_some(struct stack *stack, uint32_t *indices_out, uint32_t count);
 
 #endif

@@ -153,18 +153,15 @@ void record_give(struct svm_engine *engine, struct engine_record *record)
 }
 
 /* Room for a position. With a log: a record, which comes back when it is written; while there is none the log is behind, and this waits for it, but not for
- * ever. In memory mode positions are taken by whoever gives the answers: not more than inflight_max may be behind. */
+ * ever. In memory mode a position is free again once it is applied: not more than inflight_max may be taken and not yet there. */
 static enum svm_err credit_take(struct svm_cell_txn *txn)
 {
     enum { WAIT_US = 1000, WAITS = 200 };
     struct svm_engine *engine = txn->engine;
     txn->record = &nothing;
     if (engine->memory) {
-        while (mvcc_applied(engine->mvcc) >
-               atomic_load(&engine->completed) + config_of(engine)->inflight_max) {
-            complete_executed(engine);
+        while (mvcc_seq_outstanding(engine->mvcc) > config_of(engine)->inflight_max)
             sched_yield();
-        }
         return SVM_OK;
     }
     for (unsigned i = 0; !(txn->record = record_try_take(engine)); i++) {
@@ -288,14 +285,11 @@ static enum svm_err attempt(struct svm_cell_txn *txn, uint64_t *seq_out,
     return SVM_OK;
 }
 
-/* A position was handed over. It may have been the gap that answers waited for: they are given now. In memory mode, when no submitted transaction is in flight,
- * nobody waits; then it is enough to see to it from time to time. (One that is admitted after this look hands over after it: its worker finds this position
- * finished.) */
+/* A position was handed over. It may have been the gap that answers waited for: they are given now. In memory mode workers look for themselves, and who sleeps
+ * for `applied` does so for a bounded time. */
 static void complete_some(struct svm_engine *engine)
 {
-    enum { LAG = 64 };
-    if (!engine->memory || engine_inflight(engine) > 0 ||
-        mvcc_applied(engine->mvcc) > atomic_load(&engine->completed) + LAG)
+    if (!engine->memory || atomic_load(&engine->applied_park.sleepers) > 0)
         complete_executed(engine);
 }
 

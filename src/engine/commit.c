@@ -6,8 +6,10 @@
 /* Positions are finished in any order; `applied` is the end of the contiguous prefix. Behind it run, each in order of seq:
  *
  *     completed   the `executed` answers were given           whoever holds complete_lock (it is only ever tried)
- *     committed   written to the log                           C; in memory mode together with completed
- *     durable     the `durable` answers were given            C */
+ *     committed   written to the log                           C
+ *     durable     the `durable` answers were given            C
+ *
+ * In memory mode there is no log, hence nothing to put in order: every worker answers and ends its own jobs once they are applied. */
 
 uint64_t engine_durable(struct svm_engine *engine)
 {
@@ -78,79 +80,47 @@ static void tell_hook(struct svm_engine *engine, const struct engine_job *job)
         engine->hooks.committed(engine->hooks.arg, atomic_load(&job->entry->receipt), &job->tx);
 }
 
+static void evict(struct svm_engine *engine, struct receipt_line *line)
+{
+    receipts_evict(engine->receipts, line, config_of(engine)->tx_dedupe_bytes,
+                   store_materialised(engine->store), engine->memory,
+                   atomic_load_explicit(&engine->node_ms, memory_order_relaxed));
+}
+
 /* Answers what waited for durability and lets go of receipts that need not stay in memory. */
 static void walk_durable(struct svm_engine *engine)
 {
-    uint64_t durable = engine->memory ? UINT64_MAX : engine_durable(engine);
+    uint64_t durable = engine_durable(engine);
+    struct receipt_line *line = &engine->line;
     atomic_thread_fence(memory_order_seq_cst); /* for receipts_awaited */
-    for (struct receipt_entry *entry; (entry = receipts_next_durable(engine->receipts, durable));) {
-        if (engine->memory || !receipts_awaited(entry))
+    for (struct receipt_entry *entry; (entry = receipts_next_durable(line, durable));) {
+        if (!receipts_awaited(entry))
             continue;
         const struct svm_receipt *receipt = atomic_load(&entry->receipt);
         struct engine_waiter *waiters = receipts_detach(engine->receipts, entry, SVM_WAIT_DURABLE);
         answer_waiters(engine, waiters, &entry->digest, receipt, NULL);
     }
-    receipts_evict(engine->receipts, config_of(engine)->tx_dedupe_bytes,
-                   store_materialised(engine->store), engine->memory,
-                   atomic_load(&engine->node_ms));
+    evict(engine, line);
 }
 
-/* Memory mode: finished positions give back what they hold, jobs many at a time. */
-struct done {
-    struct engine_job *jobs[ENGINE_BATCH];
-    uint32_t count;
-};
-
-static void done_flush(struct svm_engine *engine, struct done *done)
-{
-    jobs_release(engine, done->jobs, done->count);
-    done->count = 0;
-}
-
-static void done_add(struct svm_engine *engine, struct done *done, struct engine_record *record)
-{
-    if (record->kind == RECORD_JOB) {
-        struct engine_job *job = (struct engine_job *)record;
-        tell_hook(engine, job);
-        receipts_finished(engine->receipts, job->entry);
-        done->jobs[done->count++] = job;
-        if (done->count == ENGINE_BATCH)
-            done_flush(engine, done);
-    } else if (record->kind == RECORD_CELLS) {
-        record_give(engine, record);
-    }
-}
-
-/* Gives the answers for AT + 1 .. TO. In memory mode there is no log to wait for, hence nothing to hand to the committer: the jobs end here. */
+/* Gives the answers for AT + 1 .. TO. */
 static void complete_range(struct svm_engine *engine, uint64_t at, uint64_t to)
 {
     if (at == to)
-        return; /* somebody else was faster */
-    struct done done = {.count = 0};
+        return;                                /* somebody else was faster */
     atomic_thread_fence(memory_order_seq_cst); /* for receipts_awaited */
     for (uint64_t seq = at + 1; seq <= to; seq++) {
-        struct engine_record *record =
-            engine->memory ? mvcc_seq_take(engine->mvcc, seq) : mvcc_seq_peek(engine->mvcc, seq);
-        struct engine_job *job = (struct engine_job *)record;
+        struct engine_record *record = mvcc_seq_peek(engine->mvcc, seq);
         if (record->kind == RECORD_JOB)
-            answer_executed(engine, job);
-        if (engine->memory)
-            done_add(engine, &done, record);
+            answer_executed(engine, (struct engine_job *)record);
     }
     atomic_store(&engine->completed, to);
-    if (engine->memory) {
-        done_flush(engine, &done);
-        if (store_group_commit(engine->store, at + 1, to, 0) != SVM_OK)
-            engine_fail(engine, SVM_E_IO, store_failure(engine->store));
-        atomic_store_explicit(&engine->committed, to, memory_order_release);
-        walk_durable(engine);
-    }
 }
 
 void complete_executed(struct svm_engine *engine)
 {
-    bool any = false;
-    while (atomic_load(&engine->completed) < mvcc_applied(engine->mvcc)) {
+    bool any = engine->memory;
+    while (!engine->memory && atomic_load(&engine->completed) < mvcc_applied(engine->mvcc)) {
         if (pthread_mutex_trylock(&engine->complete_lock) != 0)
             break; /* its holder looks again after it has let go */
         complete_range(engine, atomic_load_explicit(&engine->completed, memory_order_relaxed),
@@ -163,6 +133,34 @@ void complete_executed(struct svm_engine *engine)
         if (!engine->memory)
             park_wake(&engine->commit_park);
         park_wake_all(&engine->applied_park);
+    }
+}
+
+uint64_t engine_committed(struct svm_engine *engine)
+{
+    return engine->memory ? mvcc_applied(engine->mvcc)
+                          : atomic_load_explicit(&engine->committed, memory_order_acquire);
+}
+
+void complete_own(struct engine_worker *worker)
+{
+    struct svm_engine *engine = worker->engine;
+    uint64_t applied = mvcc_applied(engine->mvcc);
+    while (worker->done.head && worker->done.head->record.seq <= applied) {
+        struct engine_job *jobs[ENGINE_BATCH];
+        uint32_t n = 0;
+        atomic_thread_fence(memory_order_seq_cst); /* for receipts_awaited */
+        while (n < ENGINE_BATCH && worker->done.head && worker->done.head->record.seq <= applied) {
+            jobs[n] = job_list_pop(&worker->done);
+            tell_hook(engine, jobs[n]);
+            answer_executed(engine, jobs[n++]);
+        }
+        pthread_mutex_lock(&worker->line.lock);
+        for (uint32_t i = 0; i < n; i++)
+            receipts_finished(&worker->line, jobs[i]->entry);
+        evict(engine, &worker->line);
+        pthread_mutex_unlock(&worker->line.lock);
+        worker_release(worker, jobs, n);
     }
 }
 
@@ -236,22 +234,23 @@ static void job_logged(struct svm_engine *engine, struct engine_job *job, uint64
         }
         job->answered = true;
     }
-    receipts_finished(engine->receipts, entry);
+    receipts_finished(&engine->line, entry);
 }
 
 static void group_answer(struct svm_engine *engine, struct group *group, bool failed)
 {
+    struct engine_job *logged[ENGINE_BATCH];
+    uint32_t count = 0;
     atomic_store_explicit(&engine->committed, group->last, memory_order_release);
     const uint64_t now_ns = engine_now_ns(engine);
-    struct done done = {.count = 0};
     for (struct engine_job *job; (job = job_list_pop(&group->jobs));) {
         job_logged(engine, job, now_ns, failed);
-        done.jobs[done.count++] = job;
-        if (done.count == ENGINE_BATCH)
-            done_flush(engine, &done);
+        logged[count++] = job;
+        if (count == ENGINE_BATCH || !group->jobs.head) {
+            jobs_release(engine, logged, count);
+            count = 0;
+        }
     }
-    if (done.count > 0)
-        done_flush(engine, &done);
     park_wake_all(&engine->durable_park);
 }
 
@@ -361,12 +360,13 @@ static void sync_by_interval(struct svm_engine *engine, bool now)
 /* Memory mode: receipts go with time too, not only when others come: without room none would come any more. */
 static void walk_quiet(struct svm_engine *engine)
 {
-    if (pthread_mutex_trylock(&engine->complete_lock) != 0)
-        return;
-    walk_durable(engine);
-    pthread_mutex_unlock(&engine->complete_lock);
-    atomic_thread_fence(memory_order_seq_cst);
-    complete_executed(engine); /* for who found it locked */
+    for (uint32_t i = 0; i < engine->worker_count + ENGINE_SEATS; i++) {
+        struct receipt_line *line = &engine->workers[i].line;
+        if (pthread_mutex_trylock(&line->lock) != 0)
+            continue; /* its worker does it */
+        evict(engine, line);
+        pthread_mutex_unlock(&line->lock);
+    }
 }
 
 /* It looks by itself ten times a second; sooner when there is a batch as large as it will be. */

@@ -4,13 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One attempt to execute a transaction, on either path. The two differ in what stands before it (the fast path: nothing; the
- * consensus path: the scheduler has let everybody pass who comes first) and in what meeting a claim means. */
+/* Executing transactions, on either path. The two differ in what stands before it (the fast path: nothing; the consensus path: the
+ * scheduler has let everybody pass who comes first) and in what meeting a claim means. */
 
-static struct mvcc_version *version_of(struct model_object *object)
+enum { SMALL_WRITES = ENGINE_JOB_INPUTS + ENGINE_JOB_OPS };
+
+static struct mvcc_version *version_of(const struct model_object *object)
 {
-    return (struct mvcc_version *)(void *)((uint8_t *)object -
-                                           offsetof(struct mvcc_version, payload));
+    return (struct mvcc_version *)((uintptr_t)object - offsetof(struct mvcc_version, payload));
 }
 
 static const struct model_object *object_of(const struct mvcc_version *version)
@@ -109,6 +110,12 @@ enum attempt_result execute_hold(struct engine_worker *worker, struct engine_job
     while (job->held_count < tx->input_count) {
         const struct svm_id *id = &tx->inputs[job->held_count].id;
         struct mvcc_head *head;
+        if (job->held_count < ENGINE_JOB_INPUTS &&
+            (head = mvcc_hold_resident(engine->objects, job->hashes[job->held_count], id->b,
+                                       sizeof id->b)) != NULL) {
+            job->heads[job->held_count++] = head;
+            continue;
+        }
         if (engine->memory && !mvcc_find(engine->objects, id->b, sizeof id->b)) {
             /* There is no disk that could know it: no head is made for what does not exist. */
             refusal->err = exec_check_input(tx, job->held_count, NULL, refusal);
@@ -145,17 +152,34 @@ enum attempt_result execute_hold(struct engine_worker *worker, struct engine_job
     return ATTEMPT_EXECUTED;
 }
 
-/* ---- one attempt ---------------------------------------------------------------------------------------------- */
+/* ---- attempts -------------------------------------------------------------------------------------------------- */
 
-/* What an attempt holds; everything is undone by attempt_undo, at any point before seq. */
+/* One transaction of the open group, and what it holds; everything is undone by attempt_undo, at any point before seq. The arrays are as
+ * long as the transaction may be. */
 struct attempt {
-    struct engine_worker *worker;
     struct engine_job *job;
     uint16_t claimed; /* writable inputs before this index are claimed */
     uint16_t made;    /* heads of created objects, claimed */
     uint16_t touched; /* hands that change */
-    bool applied;     /* worker->result holds versions */
+    bool applied;     /* `result` holds versions */
+    bool large;       /* the arrays are those of the large place */
     struct svm_receipt *receipt;
+    struct exec_result result;
+    uint64_t *states;                    /* by input: the word before the claim, or as read */
+    const struct model_object **objects; /* by input */
+    struct mvcc_head **created;          /* by created object, in order of ids */
+    struct owner_touch *touches;
+};
+
+/* Room for a transaction that fits into a job, and for one of any legal size. */
+struct small_place {
+    uint64_t states[ENGINE_JOB_INPUTS];
+    const struct model_object *objects[ENGINE_JOB_INPUTS];
+    struct mvcc_head *created[ENGINE_JOB_OPS];
+    struct owner_touch touches[2 * SMALL_WRITES];
+    struct model_write writes[SMALL_WRITES];
+};
+struct large_place {
     uint64_t states[SVM_TX_INPUTS_MAX];
     const struct model_object *objects[SVM_TX_INPUTS_MAX];
     struct mvcc_head *created[SVM_TX_OPS_MAX];
@@ -163,25 +187,72 @@ struct attempt {
     struct model_write writes[MODEL_WRITES_MAX];
 };
 
-static void attempt_undo(struct attempt *a)
+/*~ A group: transactions of one worker that are claimed, checked and applied one after the other, take their positions with one step, and
+ * are then published one after the other. Among themselves they touch different objects, for whoever meets a claim ends the group before
+ * it. Claims are held for the length of a group, so it is short. See claim.c: each of them has its claims before the positions are taken
+ * and validates afterwards, which is all that the proof asks for. */
+struct execute_group {
+    uint32_t count;
+    bool large_taken;
+    uint64_t now_ns; /* when it was opened */
+    struct attempt attempts[ENGINE_GROUP];
+    struct small_place small[ENGINE_GROUP];
+    struct large_place large;
+};
+
+struct execute_group *execute_group_create(void)
+{
+    return calloc(1, sizeof(struct execute_group));
+}
+
+void execute_group_destroy(struct execute_group *group)
+{
+    free(group);
+}
+
+/* The next place of GROUP for JOB; NULL = it does not fit beside another large one. */
+static struct attempt *attempt_open(struct execute_group *group, struct engine_job *job)
+{
+    struct attempt *a = &group->attempts[group->count];
+    *a = (struct attempt){.job = job};
+    if (job->tx.input_count <= ENGINE_JOB_INPUTS && job->tx.op_count <= ENGINE_JOB_OPS) {
+        struct small_place *place = &group->small[group->count];
+        a->states = place->states;
+        a->objects = place->objects;
+        a->created = place->created;
+        a->touches = place->touches;
+        a->result.writes = place->writes;
+        return a;
+    }
+    if (group->large_taken)
+        return NULL;
+    a->large = group->large_taken = true;
+    a->states = group->large.states;
+    a->objects = group->large.objects;
+    a->created = group->large.created;
+    a->touches = group->large.touches;
+    a->result.writes = group->large.writes;
+    return a;
+}
+
+static void attempt_undo(struct engine_worker *worker, struct attempt *a)
 {
     struct engine_job *job = a->job;
-    struct exec_result *result = &a->worker->result;
+    struct exec_result *result = &a->result;
     for (uint16_t i = 0; i < a->touched; i++)
-        owners_undo(a->worker->owner_log, &a->touches[i]);
+        owners_undo(worker->owner_log, &a->touches[i]);
     for (uint16_t i = 0; i < a->made; i++) {
         mvcc_release(a->created[i], MVCC_ABSENT);
         mvcc_unhold(a->created[i]);
     }
     for (uint16_t i = 0; a->applied && i < result->write_count; i++)
-        version_free(a->worker->mvcc, result->writes[i].object);
+        mvcc_version_destroy(worker->mvcc, version_of(result->writes[i].object));
     for (uint16_t i = 0; i < a->claimed; i++)
         if (job->tx.inputs[i].writable)
             mvcc_release(job->heads[i], a->states[i]);
     pool_give(a->receipt);
-    a->receipt = NULL;
-    a->touched = a->made = a->claimed = 0;
-    a->applied = false;
+    if (a->large)
+        worker->group->large_taken = false;
 }
 
 /* What stands in the way of input I: STATE is not an unclaimed, resident word. */
@@ -200,7 +271,7 @@ static enum attempt_result in_the_way(struct attempt *a, uint16_t i, uint64_t st
 static enum attempt_result claim_inputs(struct attempt *a)
 {
     struct engine_job *job = a->job;
-    bool skip = a->worker->engine->hooks.bug == ENGINE_BUG_SKIP_CLAIM;
+    bool skip = job->engine->hooks.bug == ENGINE_BUG_SKIP_CLAIM;
     for (uint16_t i = 0; i < job->tx.input_count; i++) {
         struct mvcc_head *head = job->heads[i];
         if (job->tx.inputs[i].writable) {
@@ -258,8 +329,8 @@ static enum attempt_result check_inputs(struct attempt *a, uint64_t node_ms,
     return ATTEMPT_EXECUTED;
 }
 
-static bool touch(struct attempt *a, const struct exec_write *w, const struct svm_address *owner,
-                  bool gains)
+static bool touch(struct engine_worker *worker, struct attempt *a, const struct model_write *w,
+                  const struct svm_address *owner, bool gains)
 {
     struct owner_touch *touch = &a->touches[a->touched];
     *touch = (struct owner_touch){
@@ -267,37 +338,37 @@ static bool touch(struct attempt *a, const struct exec_write *w, const struct sv
         .id = &w->id,
         .from = w->input < 0 ? 0 : mvcc_newest(a->job->heads[w->input])->begin_seq + 1,
         .gains = gains};
-    if (!owners_touch(a->worker->owner_log, touch))
+    if (!owners_touch(worker->owner_log, touch))
         return false;
     a->touched++;
     return true;
 }
 
 /* The owner index learns of hands that change. */
-static bool touch_owners(struct attempt *a)
+static bool touch_owners(struct engine_worker *worker, struct attempt *a)
 {
-    const struct exec_result *result = &a->worker->result;
+    const struct exec_result *result = &a->result;
     for (uint16_t i = 0; i < result->write_count; i++) {
-        const struct exec_write *w = &result->writes[i];
+        const struct model_write *w = &result->writes[i];
         bool was = w->prior.kind == MODEL_PRIOR_OWNED;
         bool is = w->object->kind == SVM_KIND_OWNED && !w->object->deleted;
         if (was && is &&
             memcmp(w->prior.owner.b, w->object->party.b, sizeof w->object->party.b) == 0)
             continue;
-        if ((was && !touch(a, w, &w->prior.owner, false)) ||
-            (is && !touch(a, w, &w->object->party, true)))
+        if ((was && !touch(worker, a, w, &w->prior.owner, false)) ||
+            (is && !touch(worker, a, w, &w->object->party, true)))
             return false;
     }
     return true;
 }
 
 /* Heads for created objects: nobody can know their ids, yet they are claimed as all others. */
-static bool make_heads(struct attempt *a)
+static bool make_heads(struct engine_worker *worker, struct attempt *a)
 {
-    const struct exec_result *result = &a->worker->result;
+    const struct exec_result *result = &a->result;
     for (uint16_t i = 0; i < result->write_count; i++)
         if (result->writes[i].input < 0) {
-            if (!mvcc_hold_new(a->worker->engine->objects, a->worker->mvcc, result->writes[i].id.b,
+            if (!mvcc_hold_new(worker->engine->objects, worker->mvcc, result->writes[i].id.b,
                                sizeof result->writes[i].id.b, &a->created[a->made]))
                 return false;
             a->made++;
@@ -305,18 +376,15 @@ static bool make_heads(struct attempt *a)
     return true;
 }
 
-static void fill_effects(struct attempt *a, struct model_effects *effects, uint64_t node_ms)
+static void fill_effects(const struct attempt *a, struct model_effects *effects, uint64_t seq,
+                         uint64_t node_ms)
 {
-    struct engine_job *job = a->job;
-    const struct exec_result *result = &a->worker->result;
-    for (uint16_t i = 0; i < result->write_count; i++)
-        a->writes[i] = (struct model_write){.id = result->writes[i].id,
-                                            .prior = result->writes[i].prior,
-                                            .object = result->writes[i].object};
-    job->executed_ns = engine_now_ns(job->engine);
+    const struct engine_job *job = a->job;
+    const struct exec_result *result = &a->result;
     uint64_t latency_us = (job->executed_ns - job->admitted_ns) / 1000;
     *effects = (struct model_effects){.digest = job->digest,
                                       .sender = job->tx.sender,
+                                      .seq = seq,
                                       .node_ms = node_ms,
                                       .gas_used = result->gas_used,
                                       .failure = result->failure,
@@ -327,7 +395,7 @@ static void fill_effects(struct attempt *a, struct model_effects *effects, uint6
                                                                             : (uint32_t)latency_us,
                                       .transfers = result->transfers,
                                       .write_count = result->write_count,
-                                      .writes = a->writes};
+                                      .writes = result->writes};
     if (job->fallback != SVM_FALLBACK_NONE)
         effects->fallback_object = job->fallback_object;
 }
@@ -347,19 +415,21 @@ static bool reserve_frame(struct engine_record *record, size_t size)
 }
 
 /* Everything that can fail is done here, before seq. */
-static enum attempt_result prepare(struct attempt *a, struct model_effects *effects,
+static enum attempt_result prepare(struct engine_worker *worker, struct attempt *a,
                                    uint64_t node_ms, struct svm_refusal *refusal)
 {
-    struct svm_engine *engine = a->worker->engine;
-    const struct exec_alloc alloc = {version_alloc, version_free, a->worker->mvcc};
-    if (exec_apply(&a->worker->result, &a->job->tx, &a->job->digest, a->objects, node_ms, &alloc) !=
+    struct svm_engine *engine = worker->engine;
+    const struct exec_alloc alloc = {version_alloc, version_free, worker->mvcc};
+    struct model_effects effects;
+    if (exec_apply(&a->result, &a->job->tx, &a->job->digest, a->objects, node_ms, &alloc) !=
         SVM_OK) {
         refusal_init(refusal, SVM_E_OVERLOADED);
         return ATTEMPT_REFUSED;
     }
     a->applied = true;
-    fill_effects(a, effects, node_ms);
-    size_t size = model_effects_size(effects);
+    a->job->executed_ns = worker->group->now_ns;
+    fill_effects(a, &effects, 0, node_ms);
+    size_t size = model_effects_size(&effects);
     if (size > config_of(engine)->tx_effects_bytes_max) {
         refusal_because(refusal, SVM_E_LIMIT_EXCEEDED,
                         "the effects exceed tx.effects_bytes_max; split the transaction");
@@ -368,16 +438,16 @@ static enum attempt_result prepare(struct attempt *a, struct model_effects *effe
         refusal->got = size;
         return ATTEMPT_REFUSED;
     }
-    void *memory = pool_take(a->worker->pool, model_receipt_need(effects));
-    a->receipt = memory ? model_receipt_make(memory, effects) : NULL;
+    void *memory = pool_take(worker->pool, model_receipt_need(&effects));
+    a->receipt = memory ? model_receipt_make(memory, &effects) : NULL;
     if (!a->receipt || (!engine->memory && !reserve_frame(&a->job->record, size))) {
         refusal_init(refusal, SVM_E_OVERLOADED);
         return ATTEMPT_REFUSED;
     }
     /* Somebody who guessed the id of a new object may be looking, under a claim, whether it exists. That passes. */
-    if (!make_heads(a))
+    if (!make_heads(worker, a))
         return ATTEMPT_AGAIN;
-    if (!touch_owners(a)) {
+    if (!touch_owners(worker, a)) {
         refusal_init(refusal, SVM_E_OVERLOADED);
         return ATTEMPT_REFUSED;
     }
@@ -386,7 +456,7 @@ static enum attempt_result prepare(struct attempt *a, struct model_effects *effe
 
 static bool reads_unchanged(const struct attempt *a)
 {
-    if (a->worker->engine->hooks.bug == ENGINE_BUG_SKIP_VALIDATION)
+    if (a->job->engine->hooks.bug == ENGINE_BUG_SKIP_VALIDATION)
         return true;
     for (uint16_t i = 0; i < a->job->tx.input_count; i++)
         if (!a->job->tx.inputs[i].writable &&
@@ -395,117 +465,151 @@ static bool reads_unchanged(const struct attempt *a)
     return true;
 }
 
-/* Point of no return: SEQ is taken and the reads hold. Nothing below allocates, blocks on a claim, or fails. */
-static void publish(struct attempt *a, uint64_t seq)
+static enum attempt_result attempt_run(struct engine_worker *worker, struct attempt *a,
+                                       struct svm_refusal *refusal)
 {
-    struct svm_engine *engine = a->worker->engine;
+    struct svm_engine *engine = worker->engine;
+    enum attempt_result result = claim_inputs(a);
+    /* Not the step's: whom another worker told EXPIRED by its clock must not be executed by an older one. */
+    uint64_t node_ms = atomic_load_explicit(&engine->node_ms, memory_order_acquire);
+    if (result == ATTEMPT_EXECUTED)
+        result = check_inputs(a, node_ms, refusal);
+    if (result == ATTEMPT_EXECUTED && engine->hooks.claimed)
+        engine->hooks.claimed(engine->hooks.arg, &a->job->digest, a->job->path);
+    if (result == ATTEMPT_EXECUTED)
+        result = prepare(worker, a, node_ms, refusal);
+    if (result == ATTEMPT_EXECUTED && !reads_unchanged(a))
+        result = ATTEMPT_AGAIN;
+    return result;
+}
+
+enum attempt_result execute_join(struct engine_worker *worker, struct engine_job *job,
+                                 struct svm_refusal *refusal)
+{
+    struct execute_group *group = worker->group;
+    SVM_ASSERT(group->count < ENGINE_GROUP);
+    if (job->void_seq != 0 && job->void_seq > engine_committed(worker->engine))
+        return ATTEMPT_AGAIN;
+    struct attempt *a = attempt_open(group, job);
+    if (!a)
+        return ATTEMPT_AGAIN;
+    if (group->count == 0)
+        group->now_ns = engine_now_ns(worker->engine);
+    enum attempt_result result = attempt_run(worker, a, refusal);
+    if (result == ATTEMPT_EXECUTED)
+        group->count++;
+    else
+        attempt_undo(worker, a);
+    return result;
+}
+
+/* ---- publication ----------------------------------------------------------------------------------------------- */
+
+/* Point of no return: SEQ is taken and the reads hold. Nothing below allocates, blocks on a claim, or fails. */
+static void publish(struct engine_worker *worker, struct attempt *a, uint64_t seq)
+{
+    struct svm_engine *engine = worker->engine;
     struct engine_job *job = a->job;
-    struct exec_result *result = &a->worker->result;
+    struct exec_result *result = &a->result;
 
     /* The receipt first: whoever sees a new version can find what made it. */
     a->receipt->seq = seq;
     atomic_store_explicit(&job->entry->receipt, a->receipt, memory_order_release);
     for (uint16_t i = 0; i < a->touched; i++)
-        owners_settle(a->worker->owner_log, &a->touches[i], seq);
+        owners_settle(worker->owner_log, &a->touches[i], seq);
 
-    bool written[SVM_TX_INPUTS_MAX] = {false};
-    uint16_t made = 0;
+    uint16_t made = 0, written = 0;
     for (uint16_t i = 0; i < result->write_count; i++) {
-        struct exec_write *w = &result->writes[i];
+        const struct model_write *w = &result->writes[i];
         struct mvcc_version *version = version_of(w->object);
         version->version = w->object->version;
         version->tombstone = w->object->deleted;
-        struct mvcc_head *head = w->input < 0 ? a->created[made++] : job->heads[w->input];
-        if (w->input >= 0)
-            written[w->input] = true;
-        mvcc_publish(engine->objects, a->worker->mvcc, head, version, seq);
-        if (w->input < 0)
+        if (w->input < 0) {
+            struct mvcc_head *head = a->created[made++];
+            mvcc_publish(engine->objects, worker->mvcc, head, version, seq);
             mvcc_unhold(head);
+            continue;
+        }
+        /* Inputs and writes are both in order of ids: what lies between two writes was claimed and left alone. */
+        for (; written < w->input; written++)
+            if (job->tx.inputs[written].writable)
+                mvcc_release(job->heads[written], a->states[written]);
+        mvcc_publish(engine->objects, worker->mvcc, job->heads[written++], version, seq);
     }
-    for (uint16_t i = 0; i < job->tx.input_count; i++)
-        if (job->tx.inputs[i].writable && !written[i])
-            mvcc_release(job->heads[i], a->states[i]);
+    for (; written < job->tx.input_count; written++)
+        if (job->tx.inputs[written].writable)
+            mvcc_release(job->heads[written], a->states[written]);
 }
 
 /* Live objects by kind: what a write was before, and what it is now. */
 static void count_objects(struct engine_counters *counters, const struct exec_result *result)
 {
     for (uint16_t i = 0; i < result->write_count; i++) {
-        const struct exec_write *w = &result->writes[i];
-        if (w->prior.kind != MODEL_PRIOR_NONE)
-            atomic_fetch_sub_explicit(&counters->objects[w->prior.kind - MODEL_PRIOR_OWNED], 1,
-                                      memory_order_relaxed);
-        if (!w->object->deleted)
-            atomic_fetch_add_explicit(&counters->objects[w->object->kind], 1, memory_order_relaxed);
+        const struct model_write *w = &result->writes[i];
+        int was = w->prior.kind != MODEL_PRIOR_NONE ? (int)(w->prior.kind - MODEL_PRIOR_OWNED) : -1;
+        int is = w->object->deleted ? -1 : (int)w->object->kind;
+        if (was == is)
+            continue;
+        if (was >= 0)
+            atomic_fetch_sub_explicit(&counters->objects[was], 1, memory_order_relaxed);
+        if (is >= 0)
+            atomic_fetch_add_explicit(&counters->objects[is], 1, memory_order_relaxed);
     }
 }
 
-static void hand_over(struct attempt *a, struct model_effects *effects, uint64_t seq)
+/* The record of a published attempt; after the hand-over the job is the committer's, or in memory mode on this worker's list of done ones. */
+static void record_fill(struct engine_worker *worker, struct attempt *a, uint64_t seq)
 {
-    struct engine_worker *worker = a->worker;
-    struct svm_engine *engine = worker->engine;
     struct engine_job *job = a->job;
-    job->record.kind = RECORD_JOB;
-    job->record.seq = seq;
-    job->record.node_ms = effects->node_ms;
-    job->record.frame_len = 0;
-    if (!engine->memory) {
-        effects->seq = seq;
-        const uint8_t *end = model_effects_encode(job->record.frame, effects);
-        job->record.frame_len = (uint32_t)(end - job->record.frame);
-        SVM_ASSERT(job->record.frame_len <= job->record.frame_cap);
+    struct engine_record *record = &job->record;
+    record->kind = RECORD_JOB;
+    record->seq = seq;
+    record->node_ms = a->receipt->node_ms;
+    record->frame_len = 0;
+    if (!worker->engine->memory) {
+        struct model_effects effects;
+        fill_effects(a, &effects, seq, record->node_ms);
+        record->frame_len =
+            (uint32_t)(model_effects_encode(record->frame, &effects) - record->frame);
+        SVM_ASSERT(record->frame_len <= record->frame_cap);
     }
-    count_objects(&worker->counters, &worker->result);
+    count_objects(&worker->counters, &a->result);
     stats_executed(&worker->counters, job, a->receipt);
-    count_add(&worker->counters.transfers, effects->transfers);
+    count_own(&worker->counters.transfers, a->result.transfers);
     if (job->state == JOB_ORDERED)
         worker->finished[worker->finished_count++] = job->order_slot;
     job_unhold(job);
-    mvcc_seq_hand_over(engine->mvcc, seq,
-                       &job->record); /* from here on the job is the committer's */
 }
 
 static struct engine_record void_record = {.kind = RECORD_VOID};
 
-enum attempt_result execute_attempt(struct engine_worker *worker, struct engine_job *job,
-                                    struct svm_refusal *refusal)
+size_t execute_commit(struct engine_worker *worker, struct engine_job *again_out[ENGINE_GROUP])
 {
+    struct execute_group *group = worker->group;
     struct svm_engine *engine = worker->engine;
-    struct attempt a;
-    a.worker = worker;
-    a.job = job;
-    a.claimed = a.made = a.touched = 0;
-    a.applied = false;
-    a.receipt = NULL;
-    struct model_effects effects;
-
-    if (job->void_seq > atomic_load_explicit(&engine->committed, memory_order_acquire))
-        return ATTEMPT_AGAIN;
-    enum attempt_result result = claim_inputs(&a);
-    /* Not the step's: whom another worker told EXPIRED by its clock must not be executed by an older one. */
-    uint64_t node_ms = atomic_load_explicit(&engine->node_ms, memory_order_acquire);
-    if (result == ATTEMPT_EXECUTED)
-        result = check_inputs(&a, node_ms, refusal);
-    if (result == ATTEMPT_EXECUTED && engine->hooks.claimed)
-        engine->hooks.claimed(engine->hooks.arg, &job->digest, job->path);
-    if (result == ATTEMPT_EXECUTED)
-        result = prepare(&a, &effects, node_ms, refusal);
-    if (result == ATTEMPT_EXECUTED && !reads_unchanged(&a))
-        result = ATTEMPT_AGAIN;
-    if (result != ATTEMPT_EXECUTED) {
-        attempt_undo(&a);
-        return result;
+    void *records[ENGINE_GROUP];
+    size_t again = 0;
+    if (group->count == 0)
+        return 0;
+    uint64_t first = mvcc_seq_next_many(engine->mvcc, group->count);
+    for (uint32_t i = 0; i < group->count; i++) {
+        struct attempt *a = &group->attempts[i];
+        if (!reads_unchanged(a)) {
+            attempt_undo(worker, a);
+            a->job->void_seq = first + i;
+            count_own(&worker->counters.conflicts, 1);
+            records[i] = &void_record;
+            again_out[again++] = a->job;
+            continue;
+        }
+        publish(worker, a, first + i);
+        record_fill(worker, a, first + i);
+        records[i] = &a->job->record;
+        if (engine->memory)
+            job_list_push(&worker->done, a->job); /* nobody else takes it */
     }
-
-    uint64_t seq = mvcc_seq_next(engine->mvcc);
-    if (!reads_unchanged(&a)) {
-        attempt_undo(&a);
-        job->void_seq = seq;
-        count_add(&worker->counters.conflicts, 1);
-        mvcc_seq_hand_over(engine->mvcc, seq, &void_record);
-        return ATTEMPT_AGAIN;
-    }
-    publish(&a, seq);
-    hand_over(&a, &effects, seq);
-    return ATTEMPT_EXECUTED;
+    mvcc_seq_hand_over_many(engine->mvcc, first, records, group->count);
+    group->count = 0;
+    group->large_taken = false;
+    return again;
 }

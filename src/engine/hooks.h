@@ -15,7 +15,8 @@ struct engine_hooks {
     void (*claimed)(void *arg, const struct svm_digest *digest, enum svm_path path);
     /* Runs on a worker before each step; may block to play a stalled worker. */
     void (*worker_step)(void *arg, uint32_t worker);
-    /* Runs on the committer with every finished transaction in order of seq, before it is logged. Void positions are not shown. */
+    /* Runs on the committer with every finished transaction in order of seq, before it is logged; in memory mode on the worker that
+     * executed it, in order of seq for each. Void positions are not shown. */
     void (*committed)(void *arg, const struct svm_receipt *receipt, const struct svm_tx *tx);
     void *arg;
     /* Seeded defects, to prove that the tests see them. 0 = none. */

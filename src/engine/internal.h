@@ -42,10 +42,13 @@
 
 enum {
     ENGINE_BATCH = 64, /* jobs that a worker takes at once */
+    ENGINE_GROUP = 16, /* of which as many at most hold their claims together */
     ENGINE_WORKERS_MAX = 64,
-    ENGINE_READERS = 32,    /* queries at once, beyond sessions */
-    ENGINE_JOB_BYTES = 512, /* transaction bytes kept inside a job */
-    ENGINE_JOB_INPUTS = 4,  /* inputs and operations kept inside a job */
+    ENGINE_SEATS = 16, /* threads of the embedder that may work at once: svm_run_batch */
+    ENGINE_SEAT_CREDITS = 2 * ENGINE_BATCH, /* credits that a seat keeps between batches */
+    ENGINE_READERS = 32,                    /* queries at once, beyond sessions */
+    ENGINE_JOB_BYTES = 512,                 /* transaction bytes kept inside a job */
+    ENGINE_JOB_INPUTS = 4,                  /* inputs and operations kept inside a job */
     ENGINE_JOB_OPS = 4,
     ENGINE_FRAME_KEEP = 4096, /* a larger frame buffer is given back after use */
     ENGINE_RETRY_MS = 5,      /* advice when the node is at capacity */
@@ -69,6 +72,13 @@ struct engine_counters {
 static inline void count_add(_Atomic uint64_t *counter, uint64_t n)
 {
     atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+/* count_own: for a counter that this thread alone writes: no locked instruction. */
+static inline void count_own(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+                          memory_order_relaxed);
 }
 
 /* ---- receipts ----------------------------------------------------------------------------------------------- */
@@ -127,15 +137,26 @@ struct engine_waiter *receipts_strand(struct receipt_table *table, uint64_t dura
 void receipts_waiter_free(struct receipt_table *table, struct engine_waiter *waiter);
 /* receipts_refuse: take the in-flight ENTRY out of the table and free it; returns all its waiters. */
 struct engine_waiter *receipts_refuse(struct receipt_table *table, struct receipt_entry *entry);
-/* receipts_finished: C, in order of seq: ENTRY joins the line of finished ones. */
-void receipts_finished(struct receipt_table *table, struct receipt_entry *entry);
-/* receipts_next_durable: C: the next finished entry with seq <= DURABLE that this function has not given yet, or NULL. Only what it has given
- * is evicted. */
-struct receipt_entry *receipts_next_durable(struct receipt_table *table, uint64_t durable);
-/* receipts_evict: C: drop finished entries while more than BYTES_MAX are held, oldest first: with a disk those up to MATERIALISED; without one those
- * that cannot execute again at NOW_MS. */
-void receipts_evict(struct receipt_table *table, uint64_t bytes_max, uint64_t materialised,
-                    bool memory_mode, uint64_t now_ms);
+/* Finished entries in order of seq, oldest first. With a disk there is one line, the committer's; without one each worker has its own,
+ * so that what it has made is forgotten by itself too. Thread   the holder of `lock`. */
+struct receipt_line {
+    _Alignas(128) pthread_mutex_t lock;
+    struct receipt_entry *head, *tail;
+    struct receipt_entry *walked; /* the last one that receipts_next_durable has given */
+    _Atomic uint64_t bytes;
+    struct receipt_line *next; /* of the table */
+};
+/* receipts_line_init: an empty line of TABLE, before any thread uses either. */
+void receipts_line_init(struct receipt_table *table, struct receipt_line *line);
+/* receipts_finished: ENTRY joins LINE. */
+void receipts_finished(struct receipt_line *line, struct receipt_entry *entry);
+/* receipts_next_durable: C: the next finished entry with seq <= DURABLE that this function has not given yet, or NULL. With a disk only
+ * what it has given is evicted. */
+struct receipt_entry *receipts_next_durable(struct receipt_line *line, uint64_t durable);
+/* receipts_evict: drop finished entries of LINE while more than BYTES_MAX are held in all lines, oldest first: with a disk those up to
+ * MATERIALISED; without one those that cannot execute again at NOW_MS. */
+void receipts_evict(struct receipt_table *table, struct receipt_line *line, uint64_t bytes_max,
+                    uint64_t materialised, bool memory_mode, uint64_t now_ms);
 /* receipts_evicted_expires: latest expiry among evicted receipts: a digest that expires later was never evicted. */
 uint64_t receipts_evicted_expires(const struct receipt_table *table);
 uint64_t receipts_bytes(const struct receipt_table *table);
@@ -192,6 +213,7 @@ struct engine_job {
     struct svm_input own_inputs[ENGINE_JOB_INPUTS];
     struct svm_op own_ops[ENGINE_JOB_OPS];
     struct mvcc_head *own_heads[ENGINE_JOB_INPUTS];
+    struct mvcc_hash hashes[ENGINE_JOB_INPUTS]; /* of the first inputs */
     uint8_t own_bytes[ENGINE_JOB_BYTES];
 };
 
@@ -240,15 +262,19 @@ struct engine_worker {
     struct ring *ring;
     struct park park;
     _Atomic uint64_t ticks;
-    struct job_list retry;           /* own jobs that met a claim, LOADING, or a version ahead */
-    struct job_list local;           /* ordered jobs that are ready, to run here */
-    struct job_list proposed;        /* consensus jobs of this batch, not yet in the order */
+    struct job_list retry;    /* own jobs that met a claim, LOADING, or a version ahead */
+    struct job_list local;    /* ordered jobs that are ready, to run here */
+    struct job_list proposed; /* consensus jobs of this batch, not yet in the order */
+    struct job_list done;     /* memory mode: executed, in order of seq, not yet answered */
+    struct receipt_line line; /* memory mode: receipts of what it has executed */
+    uint32_t credits[ENGINE_SEAT_CREDITS]; /* a seat's: jobs that it had last, to be had again */
+    uint32_t credit_count;
     uint32_t finished[ENGINE_BATCH]; /* order slots that are done, not yet out of the scheduler */
     size_t finished_count;
     uint64_t now_ns, now_ms; /* of this step */
     struct rng rng;
     struct engine_counters counters;
-    struct exec_result result;
+    struct execute_group *group;
     struct svm_tx_space space;
     uint32_t *ready; /* scratch: order_slots */
 };
@@ -281,8 +307,11 @@ struct svm_engine {
     _Atomic uint64_t calls; /* svm_submit calls inside: drain waits for them */
 
     /* workers */
-    struct engine_worker *workers;
+    struct engine_worker *
+        workers; /* worker_count with a thread and a ring each, then ENGINE_SEATS that callers lend a thread */
     uint32_t worker_count;
+    struct stack seats; /* of those the free ones: index - worker_count */
+    bool seat_credits;  /* there are enough for seats to keep some */
 
     /* order */
     pthread_mutex_t order_lock;
@@ -294,14 +323,16 @@ struct svm_engine {
     uint32_t free_slot_count;
     struct engine_job **slot_jobs;
     _Atomic uint64_t ordered; /* position of the last decided one */
-    struct ring *ready;       /* ordered jobs that any worker may run */
+    struct ring *
+        ready; /* jobs that any worker may take up: ordered ones that are ready, and what a seat has left */
 
     /* commit */
     struct thread committer;
     struct park commit_park;
     pthread_mutex_t complete_lock;
-    _Atomic uint64_t completed;             /* executed answers were given up to here */
-    _Atomic uint64_t committed;             /* taken and written up to here */
+    _Atomic uint64_t completed; /* executed answers were given up to here; not in memory mode */
+    _Atomic uint64_t committed; /* taken and written up to here; not in memory mode */
+    struct receipt_line line;   /* C; not in memory mode */
     struct park applied_park, durable_park; /* interactive commits that wait */
     uint64_t last_sync_ns;                  /* C */
     struct job_list parked;                 /* C: refusals that rest on what is not durable */
@@ -367,6 +398,8 @@ uint64_t engine_node_ms(struct svm_engine *engine);
 /* job_release: answered and written: give the credit back. jobs_release: many at once, at most ENGINE_BATCH. */
 void job_release(struct svm_engine *engine, struct engine_job *job);
 void jobs_release(struct svm_engine *engine, struct engine_job *const *jobs, uint32_t count);
+/* worker_release: the same; a seat keeps some for its next batch. */
+void worker_release(struct engine_worker *worker, struct engine_job *const *jobs, uint32_t count);
 static inline uint64_t engine_inflight(const struct svm_engine *engine)
 {
     uint64_t released = atomic_load(&engine->released); /* first: it never passes admitted */
@@ -390,6 +423,8 @@ void refusal_because(struct svm_refusal *refusal, enum svm_err err, const char *
 /* worker.c */
 void worker_main(void *arg);
 bool worker_step(struct engine_worker *worker); /* false = nothing to do */
+/* worker_run: JOBS (at most ENGINE_BATCH, new) on the seat WORKER by a caller's thread, to the end, or into the hands of others. */
+void worker_run(struct engine_worker *worker, struct engine_job **jobs, size_t count);
 
 /* execute.c */
 enum attempt_result {
@@ -398,8 +433,17 @@ enum attempt_result {
     ATTEMPT_AGAIN,    /* met a claim, LOADING, or a version ahead of what is known */
     ATTEMPT_FALLBACK  /* a `latest` input is claimed: the consensus path may wait for it */
 };
-enum attempt_result execute_attempt(struct engine_worker *worker, struct engine_job *job,
-                                    struct svm_refusal *refusal);
+struct execute_group *execute_group_create(void); /* NULL = no memory */
+void execute_group_destroy(struct execute_group *group);
+/* execute_join: claim, check and apply JOB, which is held, as the next one of the worker's open group (which has room). What
+ * stands in its way may be another one of the group: execute_commit, and try again.
+ *   EXECUTED  its claims are held until execute_commit, which must follow before anything waits
+ *   others    nothing is held */
+enum attempt_result execute_join(struct engine_worker *worker, struct engine_job *job,
+                                 struct svm_refusal *refusal);
+/* execute_commit: give the group its positions, publish it and hand it over; the group is empty then. Returns how many of it did
+ * not keep what they had read: they are in AGAIN_OUT, to be tried again. */
+size_t execute_commit(struct engine_worker *worker, struct engine_job *again_out[ENGINE_GROUP]);
 /* job_refuse: the end of a refused job: its receipt if it is an old acquaintance, else the refusal, at once or when that on which it rests is durable. */
 void job_refuse(struct engine_worker *worker, struct engine_job *job,
                 const struct svm_refusal *refusal);
@@ -429,8 +473,13 @@ enum svm_err route_admit(struct svm_engine *engine, const struct svm_tx *tx, uin
 void committer_main(void *arg);
 /* committer_step: one group: everything completed, up to a good size. false = there was nothing. */
 bool committer_step(struct svm_engine *engine);
-/* complete_executed: give the `executed` answers for everything that became applied. */
+/* complete_executed: give the `executed` answers for everything that became applied. In memory mode every worker gives its own
+ * (complete_own); then this only wakes who waits for `applied`. */
 void complete_executed(struct svm_engine *engine);
+/* complete_own: memory mode: end WORKER's jobs that became applied. */
+void complete_own(struct engine_worker *worker);
+/* engine_committed: positions up to here are taken and written, or in memory mode applied. */
+uint64_t engine_committed(struct svm_engine *engine);
 /* answer_waiters: run and free WAITERS with the receipt (or the refusal). */
 void answer_waiters(struct svm_engine *engine, struct engine_waiter *waiters,
                     const struct svm_digest *digest, const struct svm_receipt *receipt,

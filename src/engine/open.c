@@ -365,23 +365,30 @@ static bool make_workers(struct svm_engine *engine)
     engine->worker_count = config_of(engine)->workers ? config_of(engine)->workers : thread_cpus();
     if (engine->worker_count > ENGINE_WORKERS_MAX)
         engine->worker_count = ENGINE_WORKERS_MAX;
+    uint32_t count = engine->worker_count + ENGINE_SEATS;
     engine->workers =
-        aligned_alloc(64, engine->worker_count * ((sizeof *engine->workers + 63) / 64 * 64));
-    if (!engine->workers)
+        aligned_alloc(_Alignof(struct engine_worker), count * sizeof *engine->workers);
+    if (!engine->workers || !stack_init(&engine->seats, ENGINE_SEATS))
         return false;
-    memset(engine->workers, 0, engine->worker_count * sizeof *engine->workers);
-    for (uint32_t i = 0; i < engine->worker_count; i++) {
+    memset(engine->workers, 0, count * sizeof *engine->workers);
+    for (uint32_t i = 0; i < count; i++) {
         struct engine_worker *worker = &engine->workers[i];
         worker->engine = engine;
         worker->index = i;
         worker->mvcc = mvcc_thread_create(engine->mvcc);
-        worker->ring = ring_create(config_of(engine)->inflight_max);
+        worker->group = execute_group_create();
         worker->pool = pool_create();
         worker->owner_log = owner_log_create(engine->owners);
         worker->ready = malloc(engine->order_slots * sizeof *worker->ready);
         park_init(&worker->park);
         rng_init(&worker->rng, engine_now_ns(engine) + i);
-        if (!worker->mvcc || !worker->pool || !worker->owner_log || !worker->ring || !worker->ready)
+        if (!worker->mvcc || !worker->pool || !worker->owner_log || !worker->group ||
+            !worker->ready)
+            return false;
+        receipts_line_init(engine->receipts, &worker->line);
+        if (i >= engine->worker_count)
+            stack_push(&engine->seats, i - engine->worker_count);
+        else if (!(worker->ring = ring_create(config_of(engine)->inflight_max)))
             return false;
     }
     return true;
@@ -460,18 +467,22 @@ static bool make_tables(struct svm_engine *engine, uint64_t first_seq)
         positions *= 2;
     const struct mvcc_config mc = {.inflight_max = positions,
                                    .pins_max = config->sessions_max + 256,
-                                   .threads_max =
-                                       workers + ENGINE_READERS + config->sessions_max + 8,
-                                   .first_seq = first_seq};
+                                   .threads_max = workers + ENGINE_SEATS + ENGINE_READERS +
+                                                  config->sessions_max + 8,
+                                   .first_seq = first_seq,
+                                   .records_kept = !engine->memory};
     engine->mvcc = mvcc_create(&mc);
     if (!engine->mvcc)
         return false;
     engine->objects = mvcc_table(engine->mvcc, MVCC_OBJECTS);
     engine->cells = mvcc_table(engine->mvcc, MVCC_CELLS);
     engine->receipts = receipts_create(config->waiters_max);
-    engine->owners = owners_create(engine->mvcc, engine->memory, workers);
+    engine->owners = owners_create(engine->mvcc, engine->memory, workers + ENGINE_SEATS);
+    engine->seat_credits = config->inflight_max >= 4 * ENGINE_SEATS * ENGINE_SEAT_CREDITS;
     atomic_store(&engine->completed, first_seq - 1);
     atomic_store(&engine->committed, first_seq - 1);
+    if (engine->receipts)
+        receipts_line_init(engine->receipts, &engine->line);
     return engine->receipts && engine->owners && make_jobs(engine) && make_order(engine) &&
            make_workers(engine) && make_readers(engine);
 }
@@ -622,14 +633,16 @@ static void stop_threads(struct svm_engine *engine)
 
 static void free_workers(struct svm_engine *engine)
 {
-    for (uint32_t i = 0; engine->workers && i < engine->worker_count; i++) {
+    for (uint32_t i = 0; engine->workers && i < engine->worker_count + ENGINE_SEATS; i++) {
         struct engine_worker *worker = &engine->workers[i];
         if (worker->mvcc)
             mvcc_thread_destroy(worker->mvcc);
         ring_destroy(worker->ring);
         pool_destroy(worker->pool);
+        execute_group_destroy(worker->group);
         free(worker->ready);
     }
+    stack_deinit(&engine->seats);
     free(engine->workers);
 }
 

@@ -23,9 +23,7 @@ struct shard {
 struct receipt_table {
     struct shard shards[SHARDS];
     uint64_t seed; /* nobody outside can tell which digests fall together */
-    struct receipt_entry *fifo_head, *fifo_tail; /* C only; in memory mode under complete_lock */
-    struct receipt_entry *walked; /* likewise: last one given by receipts_next_durable */
-    _Atomic uint64_t bytes;
+    struct receipt_line *lines;
     _Atomic uint64_t evicted_expires;
     _Atomic uint32_t waiters;
     uint32_t waiters_max;
@@ -328,23 +326,38 @@ static uint64_t entry_bytes(const struct receipt_entry *entry)
     return sizeof *entry + 32 + model_receipt_bytes(atomic_load(&entry->receipt));
 }
 
-void receipts_finished(struct receipt_table *table, struct receipt_entry *entry)
+void receipts_line_init(struct receipt_table *table, struct receipt_line *line)
 {
-    SVM_ASSERT(atomic_load(&entry->receipt) != NULL);
-    if (table->fifo_tail)
-        table->fifo_tail->fifo_next = entry;
-    else
-        table->fifo_head = entry;
-    table->fifo_tail = entry;
-    atomic_fetch_add_explicit(&table->bytes, entry_bytes(entry), memory_order_relaxed);
+    pthread_mutex_init(&line->lock, NULL);
+    line->next = table->lines;
+    table->lines = line;
 }
 
-struct receipt_entry *receipts_next_durable(struct receipt_table *table, uint64_t durable)
+/* One writer at a time: the holder of the line. */
+static void line_grow(struct receipt_line *line, uint64_t bytes)
 {
-    struct receipt_entry *next = table->walked ? table->walked->fifo_next : table->fifo_head;
+    atomic_store_explicit(&line->bytes,
+                          atomic_load_explicit(&line->bytes, memory_order_relaxed) + bytes,
+                          memory_order_relaxed);
+}
+
+void receipts_finished(struct receipt_line *line, struct receipt_entry *entry)
+{
+    SVM_ASSERT(atomic_load_explicit(&entry->receipt, memory_order_relaxed) != NULL);
+    if (line->tail)
+        line->tail->fifo_next = entry;
+    else
+        line->head = entry;
+    line->tail = entry;
+    line_grow(line, entry_bytes(entry));
+}
+
+struct receipt_entry *receipts_next_durable(struct receipt_line *line, uint64_t durable)
+{
+    struct receipt_entry *next = line->walked ? line->walked->fifo_next : line->head;
     if (!next || atomic_load(&next->receipt)->seq > durable)
         return NULL;
-    table->walked = next;
+    line->walked = next;
     return next;
 }
 
@@ -356,28 +369,61 @@ static bool evictable(const struct receipt_entry *entry, uint64_t materialised, 
     return atomic_load(&entry->receipt)->seq <= materialised;
 }
 
-void receipts_evict(struct receipt_table *table, uint64_t bytes_max, uint64_t materialised,
-                    bool memory_mode, uint64_t now_ms)
+/* Takes ENTRY, the head of LINE, out of the table. False = somebody waits for its durability. */
+static bool forget(struct receipt_table *table, struct receipt_entry *entry)
 {
-    /* The last one walked stays: it is the cursor. */
-    while (table->walked && table->fifo_head != table->walked &&
-           atomic_load_explicit(&table->bytes, memory_order_relaxed) > bytes_max) {
-        struct receipt_entry *entry = table->fifo_head;
-        uint64_t hash = hash_of(table, &entry->digest);
-        struct shard *shard = shard_of(table, hash);
-        if (!evictable(entry, materialised, memory_mode, now_ms))
-            return;
-        pthread_mutex_lock(&shard->lock);
-        if (entry->waiters) { /* somebody waits for its durability */
-            pthread_mutex_unlock(&shard->lock);
-            return;
-        }
-        if (entry->expires_ms > atomic_load(&table->evicted_expires))
-            atomic_store(&table->evicted_expires, entry->expires_ms);
+    uint64_t hash = hash_of(table, &entry->digest);
+    struct shard *shard = shard_of(table, hash);
+    pthread_mutex_lock(&shard->lock);
+    bool waited_for = entry->waiters != NULL;
+    if (!waited_for) {
+        /* Up before it goes: see ended_on_disk. */
+        uint64_t seen = atomic_load_explicit(&table->evicted_expires, memory_order_relaxed);
+        while (entry->expires_ms > seen &&
+               !atomic_compare_exchange_weak(&table->evicted_expires, &seen, entry->expires_ms))
+            ;
         unlink_locked(shard, hash, entry);
-        table->fifo_head = entry->fifo_next;
-        pthread_mutex_unlock(&shard->lock);
-        atomic_fetch_sub_explicit(&table->bytes, entry_bytes(entry), memory_order_relaxed);
+    }
+    pthread_mutex_unlock(&shard->lock);
+    return !waited_for;
+}
+
+/* What forgetting ENTRY is going to touch. */
+static void forget_prefetch(struct receipt_table *table, const struct receipt_entry *entry)
+{
+    receipts_prefetch(table, &entry->digest);
+    __builtin_prefetch(atomic_load_explicit(&entry->receipt, memory_order_relaxed), 1);
+    if (entry->fifo_next)
+        __builtin_prefetch(entry->fifo_next, 1);
+}
+
+void receipts_evict(struct receipt_table *table, struct receipt_line *line, uint64_t bytes_max,
+                    uint64_t materialised, bool memory_mode, uint64_t now_ms)
+{
+    enum { AHEAD = 4 };
+    uint64_t held = receipts_bytes(table);
+    struct receipt_entry *ahead = line->head;
+    for (uint32_t i = 0; held > bytes_max && ahead && i < AHEAD; i++) {
+        forget_prefetch(table, ahead);
+        ahead = ahead->fifo_next;
+    }
+    while (held > bytes_max && line->head) {
+        struct receipt_entry *entry = line->head;
+        /* With a disk the last one walked stays: it is the cursor. */
+        if (!memory_mode && (!line->walked || entry == line->walked))
+            return;
+        if (!evictable(entry, materialised, memory_mode, now_ms) || !forget(table, entry))
+            return;
+        if (ahead) {
+            forget_prefetch(table, ahead);
+            ahead = ahead->fifo_next;
+        }
+        line->head = entry->fifo_next;
+        if (!line->head)
+            line->tail = NULL;
+        uint64_t bytes = entry_bytes(entry);
+        held -= bytes < held ? bytes : held;
+        line_grow(line, 0 - bytes);
         entry_free(entry);
     }
 }
@@ -389,7 +435,10 @@ uint64_t receipts_evicted_expires(const struct receipt_table *table)
 
 uint64_t receipts_bytes(const struct receipt_table *table)
 {
-    return atomic_load_explicit(&table->bytes, memory_order_relaxed);
+    uint64_t bytes = 0;
+    for (const struct receipt_line *line = table->lines; line; line = line->next)
+        bytes += atomic_load_explicit(&line->bytes, memory_order_relaxed);
+    return bytes;
 }
 
 uint32_t receipts_waiters(const struct receipt_table *table)

@@ -245,14 +245,12 @@ static enum svm_err run_seen(const struct parsed *parsed, const struct seen *see
     struct exec_result *result = malloc(sizeof *result);
     struct model_write *writes = malloc(MODEL_WRITES_MAX * sizeof *writes);
     enum svm_err err = result && writes ? SVM_OK : SVM_E_NO_MEMORY;
-    if (err == SVM_OK)
+    if (err == SVM_OK) {
+        result->writes = writes;
         err = exec_apply(result, &parsed->stx.tx, &parsed->digest,
                          (const struct model_object *const *)seen->objects, node_ms, &alloc);
+    }
     if (err == SVM_OK) {
-        for (uint16_t i = 0; i < result->write_count; i++)
-            writes[i] = (struct model_write){.id = result->writes[i].id,
-                                             .prior = result->writes[i].prior,
-                                             .object = result->writes[i].object};
         struct model_effects effects = {.digest = parsed->digest,
                                         .sender = parsed->stx.tx.sender,
                                         .seq = seq,

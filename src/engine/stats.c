@@ -33,8 +33,8 @@ void stats_executed(struct engine_counters *counters, const struct engine_job *j
                     const struct svm_receipt *receipt)
 {
     struct hist *latency = counters->latency[job->path == SVM_PATH_FAST ? 0 : 1];
-    count_add(&counters->executed, 1);
-    count_add(receipt->failure == SVM_FAILURE_NONE ? &counters->completed[job->path]
+    count_own(&counters->executed, 1);
+    count_own(receipt->failure == SVM_FAILURE_NONE ? &counters->completed[job->path]
                                                    : &counters->failed[job->path],
               1);
     hist_add(&latency[SVM_STAGE_TOTAL], (job->executed_ns - job->admitted_ns) / 1000);
@@ -44,16 +44,21 @@ void stats_executed(struct engine_counters *counters, const struct engine_job *j
              job->executed_ns > job->routed_ns ? (job->executed_ns - job->routed_ns) / 1000 : 0);
 }
 
-/* Each set of counters: the workers', then everybody else's. */
+/* Each set of counters: the workers', the seats', then everybody else's. */
+static uint32_t sets(const struct svm_engine *engine)
+{
+    return engine->worker_count + ENGINE_SEATS;
+}
+
 static struct engine_counters *counters_at(struct svm_engine *engine, uint32_t i)
 {
-    return i < engine->worker_count ? &engine->workers[i].counters : &engine->counters;
+    return i < sets(engine) ? &engine->workers[i].counters : &engine->counters;
 }
 
 static uint64_t sum(struct svm_engine *engine, size_t offset)
 {
     uint64_t total = 0;
-    for (uint32_t i = 0; i <= engine->worker_count; i++) {
+    for (uint32_t i = 0; i <= sets(engine); i++) {
         const uint8_t *base = (const uint8_t *)counters_at(engine, i);
         total += atomic_load_explicit((const _Atomic uint64_t *)(const void *)(base + offset),
                                       memory_order_relaxed);
@@ -84,7 +89,7 @@ static void summarise(struct svm_latency *out, struct svm_engine *engine, unsign
                       enum svm_stage stage, struct hist *merged)
 {
     hist_init(merged);
-    for (uint32_t i = 0; i <= engine->worker_count; i++)
+    for (uint32_t i = 0; i <= sets(engine); i++)
         hist_merge(merged, &counters_at(engine, i)->latency[path][stage]);
     out->count = hist_count(merged);
     out->sum_us = hist_sum(merged);
@@ -114,7 +119,7 @@ static void routing(struct svm_engine *engine, struct svm_stats *s)
         s->completed[i] = SUM(completed[i]);
         s->failed[i] = SUM(failed[i]);
         int64_t live = (int64_t)engine->objects_at_open[i];
-        for (uint32_t w = 0; w <= engine->worker_count; w++)
+        for (uint32_t w = 0; w <= sets(engine); w++)
             live += atomic_load_explicit(&counters_at(engine, w)->objects[i], memory_order_relaxed);
         s->objects[i] = live < 0 ? 0 : (uint64_t)live;
     }
@@ -149,7 +154,7 @@ static void versions(struct svm_engine *engine, struct svm_stats *s)
     sessions_count(engine, s);
     s->applied_seq = mvcc_applied(engine->mvcc);
     s->durable_seq = engine_durable(engine);
-    s->logged_seq = store_logged(engine->store);
+    s->logged_seq = engine->memory ? s->applied_seq : store_logged(engine->store);
     s->materialised_seq = store_materialised(engine->store);
     s->gc_floor_seq = mvcc_floor(engine->mvcc);
     s->gc_runs = atomic_load(&engine->gc_runs);

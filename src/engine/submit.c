@@ -61,18 +61,8 @@ static enum svm_err admit(struct svm_engine *engine, struct svm_refusal *refusal
     return SVM_OK;
 }
 
-static struct engine_job *job_take(struct svm_engine *engine, struct svm_refusal *refusal)
+static void job_init(struct engine_job *job, uint64_t now_ns)
 {
-    uint32_t index;
-    if (!stack_try_pop(&engine->free_jobs, &index)) {
-        refusal_because(refusal, SVM_E_OVERLOADED,
-                        "engine.inflight_max transactions are in flight");
-        refusal->has |= SVM_HAS_LIMIT;
-        refusal->limit = refusal->got = config_of(engine)->inflight_max;
-        return NULL;
-    }
-    struct engine_job *job = &engine->jobs[index];
-    atomic_fetch_add(&engine->admitted, 1);
     job->state = JOB_NEW;
     job->entry = NULL;
     job->heads = job->own_heads;
@@ -83,9 +73,44 @@ static struct engine_job *job_take(struct svm_engine *engine, struct svm_refusal
     job->void_seq = 0;
     job->refusal = NULL;
     job->parked_waiters = NULL;
+    job->bytes = NULL;
     job->tx_bytes = (struct svm_bytes){NULL, 0};
-    job->admitted_ns = engine_now_ns(engine);
-    return job;
+    job->tx.inputs = job->own_inputs;
+    job->tx.ops = job->own_ops;
+    job->admitted_ns = now_ns;
+}
+
+static enum svm_err full(const struct svm_engine *engine, struct svm_refusal *refusal)
+{
+    refusal_because(refusal, SVM_E_OVERLOADED, "engine.inflight_max transactions are in flight");
+    refusal->has |= SVM_HAS_LIMIT;
+    refusal->limit = refusal->got = config_of(engine)->inflight_max;
+    return SVM_E_OVERLOADED;
+}
+
+/* Up to COUNT credits, first those that SEAT (may be NULL) has kept. Returns how many there were. */
+static uint32_t jobs_take(struct svm_engine *engine, struct engine_worker *seat,
+                          struct engine_job **jobs, uint32_t count)
+{
+    uint32_t indices[ENGINE_BATCH], taken = 0;
+    SVM_ASSERT(count <= ENGINE_BATCH);
+    while (seat && taken < count && seat->credit_count > 0)
+        indices[taken++] = seat->credits[--seat->credit_count];
+    if (taken < count)
+        taken += stack_pop_some(&engine->free_jobs, indices + taken, count - taken);
+    if (taken == 0)
+        return 0;
+    atomic_fetch_add(&engine->admitted, taken);
+    uint64_t now_ns = engine_now_ns(engine);
+    for (uint32_t i = 0; i < taken; i++) {
+        jobs[i] = &engine->jobs[indices[i]];
+        const uint8_t *job = (const uint8_t *)jobs[i]; /* it was last another core's, perhaps */
+        for (size_t line = 0; line < offsetof(struct engine_job, own_bytes); line += 64)
+            __builtin_prefetch(job + line, 1);
+    }
+    for (uint32_t i = 0; i < taken; i++)
+        job_init(jobs[i], now_ns);
+    return taken;
 }
 
 void job_unhold(struct engine_job *job)
@@ -132,6 +157,21 @@ void jobs_release(struct svm_engine *engine, struct engine_job *const *jobs, uin
     atomic_fetch_add(&engine->released, count);
 }
 
+void worker_release(struct engine_worker *worker, struct engine_job *const *jobs, uint32_t count)
+{
+    struct svm_engine *engine = worker->engine;
+    uint32_t keep = ENGINE_SEAT_CREDITS - worker->credit_count;
+    if (worker->index < engine->worker_count || !engine->seat_credits || keep < count) {
+        jobs_release(engine, jobs, count);
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        job_clean(jobs[i]);
+        worker->credits[worker->credit_count++] = jobs[i]->index;
+    }
+    atomic_fetch_add(&engine->released, count);
+}
+
 void job_release(struct svm_engine *engine, struct engine_job *job)
 {
     jobs_release(engine, &job, 1);
@@ -158,11 +198,16 @@ static struct engine_worker *worker_for(struct svm_engine *engine, const uint8_t
                           n];
 }
 
-static struct engine_worker *worker_for_bytes(struct svm_engine *engine, struct svm_bytes bytes)
+static struct engine_worker *worker_of(struct svm_engine *engine, const struct engine_job *job)
 {
-    bool owned =
-        bytes.len > OFFSET_INPUT_ID + 32 && bytes.ptr[OFFSET_INPUT_VARIANT] == SVM_KIND_OWNED;
-    return worker_for(engine, owned ? bytes.ptr + OFFSET_INPUT_ID : NULL);
+    bool owned;
+    if (!job->bytes) {
+        owned = job->tx.input_count && job->tx.inputs[0].kind == SVM_KIND_OWNED;
+        return worker_for(engine, owned ? job->tx.inputs[0].id.b : NULL);
+    }
+    owned =
+        job->bytes_len > OFFSET_INPUT_ID + 32 && job->bytes[OFFSET_INPUT_VARIANT] == SVM_KIND_OWNED;
+    return worker_for(engine, owned ? job->bytes + OFFSET_INPUT_ID : NULL);
 }
 
 /* Wakes WORKER; when it is busy and its ring fills, a neighbour too, who takes from it. */
@@ -172,91 +217,6 @@ static void wake(struct svm_engine *engine, struct engine_worker *worker)
     park_wake(&worker->park);
     if (engine->worker_count > 1 && ring_depth(worker->ring) >= BACKLOG)
         park_wake(&engine->workers[(worker->index + 1) % engine->worker_count].park);
-}
-
-static struct engine_worker *enqueue(struct engine_worker *worker, struct engine_job *job)
-{
-    ring_push(worker->ring, job); /* as large as all credits together */
-    count_add(&job->engine->counters.submitted, 1);
-    return worker;
-}
-
-/* Admits BYTES; the worker to wake, or NULL with the reason. */
-static struct engine_worker *submit_bytes(struct svm_engine *engine, struct svm_bytes bytes,
-                                          enum svm_wait wait, svm_submit_fn *callback, void *arg,
-                                          struct svm_refusal *refusal)
-{
-    if (bytes.len > config_of(engine)->tx_bytes_max) {
-        refusal_because(refusal, SVM_E_TX_TOO_LARGE, "the signed transaction exceeds tx.bytes_max");
-        refusal->has |= SVM_HAS_LIMIT;
-        refusal->limit = config_of(engine)->tx_bytes_max;
-        refusal->got = bytes.len;
-        return NULL;
-    }
-    if (admit(engine, refusal) != SVM_OK)
-        return NULL;
-    uint8_t *copy = NULL;
-    if (bytes.len > ENGINE_JOB_BYTES && !(copy = malloc(bytes.len))) {
-        refusal_init(refusal, SVM_E_OVERLOADED);
-        return NULL;
-    }
-    struct engine_job *job = job_take(engine, refusal);
-    if (!job) {
-        free(copy);
-        return NULL;
-    }
-    job->bytes = copy ? copy : job->own_bytes;
-    if (bytes.len)
-        memcpy(job->bytes, bytes.ptr, bytes.len);
-    job->bytes_len = bytes.len;
-    job->tx.inputs = job->own_inputs;
-    job->tx.ops = job->own_ops;
-    job->wait = wait;
-    job->callback = callback;
-    job->arg = arg;
-    return enqueue(worker_for_bytes(engine, bytes), job);
-}
-
-static enum svm_err refused(struct svm_engine *engine, const struct svm_refusal *local,
-                            struct svm_refusal *refusal)
-{
-    count_add(&engine->counters.submitted, 1);
-    stats_refused(&engine->counters, local->err);
-    if (refusal)
-        *refusal = *local;
-    return local->err;
-}
-
-enum svm_err svm_submit(struct svm_engine *engine, struct svm_bytes bytes, enum svm_wait wait,
-                        svm_submit_fn *callback, void *arg, struct svm_refusal *refusal)
-{
-    struct svm_refusal local;
-    atomic_fetch_add(&engine->calls, 1);
-    struct engine_worker *worker = submit_bytes(engine, bytes, wait, callback, arg, &local);
-    if (worker)
-        wake(engine, worker);
-    atomic_fetch_sub(&engine->calls, 1);
-    return worker ? SVM_OK : refused(engine, &local, refusal);
-}
-
-void svm_submit_batch(struct svm_engine *engine, struct svm_submission *submissions, size_t count,
-                      enum svm_wait wait, svm_submit_fn *callback)
-{
-    uint64_t woken = 0;
-    struct svm_refusal local;
-    atomic_fetch_add(&engine->calls, 1);
-    for (size_t i = 0; i < count; i++) {
-        struct svm_submission *s = &submissions[i];
-        struct engine_worker *worker =
-            submit_bytes(engine, s->bytes, wait, callback, s->arg, &local);
-        s->err = worker ? SVM_OK : refused(engine, &local, s->refusal);
-        if (worker)
-            woken |= UINT64_C(1) << worker->index;
-    }
-    for (uint32_t w = 0; w < engine->worker_count; w++)
-        if (woken >> w & 1)
-            wake(engine, &engine->workers[w]);
-    atomic_fetch_sub(&engine->calls, 1);
 }
 
 bool job_copy_tx(struct engine_job *job, const struct svm_tx *tx)
@@ -284,34 +244,160 @@ bool job_copy_tx(struct engine_job *job, const struct svm_tx *tx)
     return true;
 }
 
+/* Fills JOB from S. Without memory the job goes back. */
+static enum svm_err job_fill(struct engine_job *job, const struct svm_submission *s,
+                             enum svm_wait wait, svm_submit_fn *callback,
+                             struct svm_refusal *refusal)
+{
+    bool filled;
+    job->wait = wait;
+    job->callback = callback;
+    job->arg = s->arg;
+    if (s->tx) {
+        filled = job_copy_tx(job, s->tx);
+        job->digest = *s->digest;
+        job->digest_known = true;
+    } else {
+        job->bytes = s->bytes.len > ENGINE_JOB_BYTES ? malloc(s->bytes.len) : job->own_bytes;
+        filled = job->bytes != NULL;
+        job->bytes_len = s->bytes.len;
+        if (filled && s->bytes.len)
+            memcpy(job->bytes, s->bytes.ptr, s->bytes.len);
+    }
+    if (filled)
+        return SVM_OK;
+    job_release(job->engine, job);
+    refusal_init(refusal, SVM_E_OVERLOADED);
+    return SVM_E_OVERLOADED;
+}
+
+static enum svm_err too_large(const struct svm_engine *engine, const struct svm_submission *s,
+                              struct svm_refusal *refusal)
+{
+    if (s->tx || s->bytes.len <= config_of(engine)->tx_bytes_max)
+        return SVM_OK;
+    refusal_because(refusal, SVM_E_TX_TOO_LARGE, "the signed transaction exceeds tx.bytes_max");
+    refusal->has |= SVM_HAS_LIMIT;
+    refusal->limit = config_of(engine)->tx_bytes_max;
+    refusal->got = s->bytes.len;
+    return SVM_E_TX_TOO_LARGE;
+}
+
+static void refuse(struct svm_engine *engine, struct svm_submission *s,
+                   const struct svm_refusal *local)
+{
+    stats_refused(&engine->counters, local->err);
+    s->err = local->err;
+    if (s->refusal)
+        *s->refusal = *local;
+}
+
+/* Admits a part of a batch: as many of the COUNT submissions as there are credits for become JOBS_OUT, in order; the others are refused. */
+static uint32_t admit_part(struct svm_engine *engine, struct engine_worker *seat,
+                           struct svm_submission *submissions, uint32_t count, enum svm_wait wait,
+                           svm_submit_fn *callback, struct engine_job *jobs_out[ENGINE_BATCH])
+{
+    struct svm_refusal refusal;
+    struct engine_job *credits[ENGINE_BATCH];
+    uint32_t used = 0, n = 0;
+    bool open = admit(engine, &refusal) == SVM_OK;
+    uint32_t have = open ? jobs_take(engine, seat, credits, count) : 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct svm_submission *s = &submissions[i];
+        struct svm_refusal own;
+        s->err = too_large(engine, s, &own);
+        if (s->err == SVM_OK && used == have) {
+            s->err = open ? full(engine, &own) : refusal.err;
+            refuse(engine, s, open ? &own : &refusal);
+            continue;
+        }
+        if (s->err == SVM_OK)
+            s->err = job_fill(credits[used++], s, wait, callback, &own);
+        if (s->err == SVM_OK)
+            jobs_out[n++] = credits[used - 1];
+        else
+            refuse(engine, s, &own);
+    }
+    if (used < have)
+        jobs_release(engine, credits + used, have - used);
+    return n;
+}
+
+static void submit_part(struct svm_engine *engine, struct svm_submission *submissions,
+                        uint32_t count, enum svm_wait wait, svm_submit_fn *callback)
+{
+    struct engine_job *jobs[ENGINE_BATCH];
+    uint64_t woken = 0;
+    uint32_t n = admit_part(engine, NULL, submissions, count, wait, callback, jobs);
+    for (uint32_t i = 0; i < n; i++) {
+        struct engine_worker *worker = worker_of(engine, jobs[i]);
+        ring_push(worker->ring, jobs[i]); /* as large as all credits together */
+        woken |= UINT64_C(1) << worker->index;
+    }
+    count_add(&engine->counters.submitted, count);
+    for (uint32_t w = 0; w < engine->worker_count; w++)
+        if (woken >> w & 1)
+            wake(engine, &engine->workers[w]);
+}
+
+static uint32_t part_of(size_t left)
+{
+    return left < ENGINE_BATCH ? (uint32_t)left : ENGINE_BATCH;
+}
+
+void svm_submit_batch(struct svm_engine *engine, struct svm_submission *submissions, size_t count,
+                      enum svm_wait wait, svm_submit_fn *callback)
+{
+    atomic_fetch_add(&engine->calls, 1);
+    for (size_t i = 0; i < count; i += ENGINE_BATCH)
+        submit_part(engine, &submissions[i], part_of(count - i), wait, callback);
+    atomic_fetch_sub(&engine->calls, 1);
+}
+
+void svm_run_batch(struct svm_engine *engine, struct svm_submission *submissions, size_t count,
+                   enum svm_wait wait, svm_submit_fn *callback)
+{
+    uint32_t seat;
+    struct engine_job *jobs[ENGINE_BATCH];
+    atomic_fetch_add(&engine->calls, 1);
+    if (!stack_try_pop(&engine->seats, &seat)) {
+        svm_submit_batch(engine, submissions, count, wait, callback);
+        atomic_fetch_sub(&engine->calls, 1);
+        return;
+    }
+    struct engine_worker *worker = &engine->workers[engine->worker_count + seat];
+    mvcc_online(worker->mvcc);
+    for (size_t i = 0; i < count; i += ENGINE_BATCH) {
+        uint32_t part = part_of(count - i);
+        uint32_t n = admit_part(engine, worker, &submissions[i], part, wait, callback, jobs);
+        count_own(&worker->counters.submitted, part);
+        worker_run(worker, jobs, n);
+    }
+    mvcc_offline(worker->mvcc);
+    stack_push(&engine->seats, seat);
+    atomic_fetch_sub(&engine->calls, 1);
+}
+
+static enum svm_err submit_one(struct svm_engine *engine, struct svm_submission *s,
+                               enum svm_wait wait, svm_submit_fn *callback)
+{
+    svm_submit_batch(engine, s, 1, wait, callback);
+    return s->err;
+}
+
+enum svm_err svm_submit(struct svm_engine *engine, struct svm_bytes bytes, enum svm_wait wait,
+                        svm_submit_fn *callback, void *arg, struct svm_refusal *refusal)
+{
+    struct svm_submission s = {.bytes = bytes, .arg = arg, .refusal = refusal};
+    return submit_one(engine, &s, wait, callback);
+}
+
 enum svm_err svm_submit_decoded(struct svm_engine *engine, const struct svm_tx *tx,
                                 const struct svm_digest *digest, enum svm_wait wait,
                                 svm_submit_fn *callback, void *arg, struct svm_refusal *refusal)
 {
-    struct svm_refusal local;
-    struct engine_worker *worker = NULL;
-    atomic_fetch_add(&engine->calls, 1);
-    struct engine_job *job = admit(engine, &local) == SVM_OK ? job_take(engine, &local) : NULL;
-    if (job) {
-        job->bytes = NULL;
-        job->tx.inputs = job->own_inputs;
-        job->tx.ops = job->own_ops;
-        if (job_copy_tx(job, tx)) {
-            job->digest = *digest;
-            job->digest_known = true;
-            job->wait = wait;
-            job->callback = callback;
-            job->arg = arg;
-            bool owned = tx->input_count && tx->inputs[0].kind == SVM_KIND_OWNED;
-            worker = enqueue(worker_for(engine, owned ? tx->inputs[0].id.b : NULL), job);
-            wake(engine, worker);
-        } else {
-            refusal_init(&local, SVM_E_OVERLOADED);
-            job_release(engine, job);
-        }
-    }
-    atomic_fetch_sub(&engine->calls, 1);
-    return worker ? SVM_OK : refused(engine, &local, refusal);
+    struct svm_submission s = {.tx = tx, .digest = digest, .arg = arg, .refusal = refusal};
+    return submit_one(engine, &s, wait, callback);
 }
 
 /* ---- blocking form ------------------------------------------------------------------------------------------ */

@@ -1,5 +1,6 @@
 #include "engine/internal.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,7 +51,7 @@ static void join(struct engine_worker *worker, struct engine_job *job, struct re
         full = !waits;
     }
     receipts_unlock(engine->receipts, entry);
-    count_add(&worker->counters.duplicates, 1);
+    count_own(&worker->counters.duplicates, 1);
     if (copy) {
         answer_receipt(engine, job->callback, job->arg, copy, true);
         svm_receipt_free(copy);
@@ -109,7 +110,7 @@ static void answer_from_disk(struct engine_worker *worker, struct engine_job *jo
     struct engine_waiter *waiters =
         job->entry ? receipts_refuse(engine->receipts, job->entry) : NULL;
     job->entry = NULL;
-    count_add(&worker->counters.duplicates, 1);
+    count_own(&worker->counters.duplicates, 1);
     if (!job->answered)
         answer_receipt(engine, job->callback, job->arg, receipt, true);
     answer_waiters(engine, waiters, &job->digest, receipt, NULL);
@@ -228,7 +229,7 @@ static bool read_bytes(struct engine_worker *worker, struct engine_job *job)
     if (err == SVM_OK)
         return true;
     if (err == SVM_E_PRIVACY_UNAVAILABLE)
-        count_add(&worker->counters.routed[SVM_PATH_PRIVATE], 1);
+        count_own(&worker->counters.routed[SVM_PATH_PRIVATE], 1);
     job_refuse_now(worker->engine, job, &refusal);
     return false;
 }
@@ -303,7 +304,7 @@ static void again(struct engine_worker *worker, struct engine_job *job,
                   const struct svm_refusal *because)
 {
     struct svm_engine *engine = worker->engine;
-    count_add(&worker->counters.retries, 1);
+    count_own(&worker->counters.retries, 1);
     if (++job->attempts > config_of(engine)->busy_attempts_max) {
         struct svm_refusal refusal;
         if (because && because->err == SVM_E_BUSY)
@@ -362,33 +363,87 @@ static void settle(struct engine_worker *worker, struct engine_job *job, enum at
     case ATTEMPT_FALLBACK:
         job->path = SVM_PATH_CONSENSUS;
         job->fallback = SVM_FALLBACK_CONTENDED;
-        count_add(&worker->counters.fallbacks[SVM_FALLBACK_CONTENDED], 1);
+        count_own(&worker->counters.fallbacks[SVM_FALLBACK_CONTENDED], 1);
         job_list_push(&worker->proposed, job);
         return;
     }
 }
 
-static void dispatch(struct engine_worker *worker, struct engine_job *job)
+static void commit_group(struct engine_worker *worker)
+{
+    struct engine_job *void_jobs[ENGINE_GROUP];
+    size_t n = execute_commit(worker, void_jobs);
+    for (size_t i = 0; i < n; i++)
+        again(worker, void_jobs[i], NULL);
+}
+
+/* Executes JOBS, which are held, in groups. Whatever else is done with one of them (an answer, a refusal) is done while no claim is held. */
+static void run_group(struct engine_worker *worker, struct engine_job **jobs, size_t count)
+{
+    struct svm_refusal refusal;
+    uint32_t joined = 0;
+    for (size_t i = 0; i < count; i++) {
+        refusal_clear(&refusal);
+        enum attempt_result result = execute_join(worker, jobs[i], &refusal);
+        if (result != ATTEMPT_EXECUTED && joined > 0) {
+            commit_group(worker);
+            joined = 0;
+            if (result == ATTEMPT_AGAIN ||
+                result == ATTEMPT_FALLBACK) { /* perhaps of its own group */
+                refusal_clear(&refusal);
+                result = execute_join(worker, jobs[i], &refusal);
+            }
+        }
+        if (result == ATTEMPT_EXECUTED)
+            joined++;
+        else
+            settle(worker, jobs[i], result, &refusal);
+        if (joined == ENGINE_GROUP) {
+            commit_group(worker);
+            joined = 0;
+        }
+    }
+    commit_group(worker);
+}
+
+static void route(struct engine_worker *worker, struct engine_job *job)
+{
+    route_decide(&job->tx, &job->path);
+    count_own(&worker->counters.routed[job->path], 1);
+    job->routed_ns = worker->now_ns;
+    job->state = JOB_ROUTED;
+}
+
+/* Brings JOB, whose inputs are to be held, to where it is executed or proposed. True = it can be executed now. */
+static bool hold(struct engine_worker *worker, struct engine_job *job)
 {
     struct svm_refusal refusal;
     refusal_clear(&refusal);
-    if (job->state == JOB_NEW) {
-        route_decide(&job->tx, &job->path);
-        count_add(&worker->counters.routed[job->path], 1);
-        job->routed_ns = worker->now_ns;
-        job->state = JOB_ROUTED;
-    }
     enum attempt_result result = execute_hold(worker, job, &refusal);
-    if (result == ATTEMPT_EXECUTED && job->state == JOB_ROUTED && job->path == SVM_PATH_CONSENSUS) {
-        result = look(job, &refusal);
-        if (result == ATTEMPT_EXECUTED) {
-            job_list_push(&worker->proposed, job);
-            return;
-        }
-    } else if (result == ATTEMPT_EXECUTED) {
-        result = execute_attempt(worker, job, &refusal);
-    }
-    settle(worker, job, result, &refusal);
+    if (result != ATTEMPT_EXECUTED)
+        settle(worker, job, result, &refusal);
+    return result == ATTEMPT_EXECUTED;
+}
+
+/* A shared one has its early look, then its turn in the order. True = it is to be executed now. */
+static bool pass(struct engine_worker *worker, struct engine_job *job)
+{
+    struct svm_refusal refusal;
+    if (job->state != JOB_ROUTED || job->path != SVM_PATH_CONSENSUS)
+        return true;
+    refusal_clear(&refusal);
+    enum attempt_result result = look(job, &refusal);
+    if (result == ATTEMPT_EXECUTED)
+        job_list_push(&worker->proposed, job);
+    else
+        settle(worker, job, result, &refusal);
+    return false;
+}
+
+static void dispatch(struct engine_worker *worker, struct engine_job *job)
+{
+    if (hold(worker, job) && pass(worker, job))
+        run_group(worker, &job, 1);
 }
 
 /* A caller that does not wait is answered once its transaction is known to be good. */
@@ -435,8 +490,11 @@ static void run_new(struct engine_worker *worker, struct engine_job **jobs, size
     for (size_t i = 0; i < count; i++)
         if (read_bytes(worker, jobs[i])) {
             receipts_prefetch(engine->receipts, &jobs[i]->digest);
-            for (uint16_t k = 0; k < jobs[i]->tx.input_count && k < ENGINE_JOB_INPUTS; k++)
-                mvcc_prefetch(engine->objects, jobs[i]->tx.inputs[k].id.b, sizeof(struct svm_id));
+            for (uint16_t k = 0; k < jobs[i]->tx.input_count && k < ENGINE_JOB_INPUTS; k++) {
+                jobs[i]->hashes[k] = mvcc_hash_key(engine->objects, jobs[i]->tx.inputs[k].id.b,
+                                                   sizeof(struct svm_id));
+                mvcc_prefetch(engine->objects, jobs[i]->hashes[k]);
+            }
             prefetch_owners(engine, jobs[i], 0);
             jobs[n++] = jobs[i];
         }
@@ -444,7 +502,7 @@ static void run_new(struct engine_worker *worker, struct engine_job **jobs, size
     n = 0;
     for (size_t i = 0; i < count; i++) {
         for (uint16_t k = 0; k < jobs[i]->tx.input_count && k < ENGINE_JOB_INPUTS; k++)
-            mvcc_prefetch_head(engine->objects, jobs[i]->tx.inputs[k].id.b, sizeof(struct svm_id));
+            mvcc_prefetch_head(engine->objects, jobs[i]->hashes[k]);
         prefetch_owners(engine, jobs[i], 1);
     }
     for (size_t i = 0; i < count; i++) {
@@ -452,23 +510,35 @@ static void run_new(struct engine_worker *worker, struct engine_job **jobs, size
         if (enter(worker, jobs[i]))
             jobs[n++] = jobs[i];
     }
-    for (size_t i = 0; i < n; i++) {
+    count = n;
+    n = 0;
+    for (size_t i = 0; i < count; i++) {
         prefetch_owners(engine, jobs[i], 3);
-        for (uint16_t k = 0; k < jobs[i]->tx.input_count && k < ENGINE_JOB_INPUTS; k++) {
-            const struct mvcc_head *head =
-                mvcc_find(engine->objects, jobs[i]->tx.inputs[k].id.b, sizeof(struct svm_id));
-            if (head) {
-                const struct mvcc_version *version = mvcc_newest(head);
-                __builtin_prefetch(version);
-                __builtin_prefetch((const uint8_t *)version + 64);
-                __builtin_prefetch((const uint8_t *)version + 128);
-            }
-        }
-    }
-    for (size_t i = 0; i < n; i++) {
         answer_unwaiting(worker, jobs[i]);
-        dispatch(worker, jobs[i]);
+        route(worker, jobs[i]);
+        if (!hold(worker, jobs[i]))
+            continue;
+        for (uint16_t k = 0; k < jobs[i]->held_count && k < ENGINE_JOB_INPUTS; k++) {
+            const struct mvcc_version *version = mvcc_newest(jobs[i]->heads[k]);
+            __builtin_prefetch(version);
+            __builtin_prefetch((const uint8_t *)version + 64);
+            __builtin_prefetch((const uint8_t *)version + 128);
+        }
+        jobs[n++] = jobs[i];
     }
+    /* The version behind the newest is what publication trims. */
+    for (size_t i = 0; i < n; i++)
+        for (uint16_t k = 0; k < jobs[i]->held_count && k < ENGINE_JOB_INPUTS; k++) {
+            const struct mvcc_version *version = mvcc_newest(jobs[i]->heads[k]);
+            if (version)
+                __builtin_prefetch(atomic_load_explicit(&version->older, memory_order_relaxed), 1);
+        }
+    count = n;
+    n = 0;
+    for (size_t i = 0; i < count; i++)
+        if (pass(worker, jobs[i]))
+            jobs[n++] = jobs[i];
+    run_group(worker, jobs, n);
 }
 
 static void propose(struct engine_worker *worker)
@@ -483,20 +553,33 @@ static void propose(struct engine_worker *worker)
     }
 }
 
+/* Takes up to a group of jobs that are ready: ordered ones, and what a seat has left to be tried again. */
+static size_t take_ready(struct engine_worker *worker, struct engine_job *jobs[ENGINE_GROUP])
+{
+    size_t n = 0;
+    while (n < ENGINE_GROUP && ((jobs[n] = job_list_pop(&worker->local)) != NULL ||
+                                (jobs[n] = ring_try_pop(worker->engine->ready)) != NULL))
+        n++;
+    return n;
+}
+
 static bool run_ordered(struct engine_worker *worker)
 {
     struct svm_engine *engine = worker->engine;
+    struct engine_job *jobs[ENGINE_GROUP];
     size_t ran = 0;
-    for (struct engine_job *job; ran < 4 * ENGINE_BATCH; ran++) {
-        if (worker->finished_count == ENGINE_BATCH ||
+    while (ran < 4 * ENGINE_BATCH) {
+        if (worker->finished_count > ENGINE_BATCH - ENGINE_GROUP ||
             (!worker->local.head && worker->finished_count > 0))
             order_finish(engine, worker);
-        job = job_list_pop(&worker->local);
-        if (!job)
-            job = ring_try_pop(engine->ready);
-        if (!job)
+        size_t taken = take_ready(worker, jobs), n = 0;
+        if (taken == 0)
             break;
-        dispatch(worker, job);
+        ran += taken;
+        for (size_t i = 0; i < taken; i++)
+            if (hold(worker, jobs[i]) && pass(worker, jobs[i]))
+                jobs[n++] = jobs[i];
+        run_group(worker, jobs, n);
     }
     order_finish(engine, worker);
     return ran > 0;
@@ -520,6 +603,12 @@ static bool run_retries(struct engine_worker *worker)
     return ran;
 }
 
+static void look_at_clocks(struct engine_worker *worker)
+{
+    worker->now_ns = engine_now_ns(worker->engine);
+    worker->now_ms = engine_node_ms(worker->engine);
+}
+
 bool worker_step(struct engine_worker *worker)
 {
     struct svm_engine *engine = worker->engine;
@@ -527,8 +616,7 @@ bool worker_step(struct engine_worker *worker)
     if (engine->hooks.worker_step)
         engine->hooks.worker_step(engine->hooks.arg, worker->index);
     atomic_fetch_add_explicit(&worker->ticks, 1, memory_order_relaxed);
-    worker->now_ns = engine_now_ns(engine);
-    worker->now_ms = engine_node_ms(engine);
+    look_at_clocks(worker);
 
     bool busy = worker->local.head != NULL;
     size_t n = take(worker, jobs);
@@ -542,9 +630,35 @@ bool worker_step(struct engine_worker *worker)
     propose(worker);
     if (busy)
         complete_executed(engine);
+    complete_own(worker);
     owner_log_step(worker->owner_log, engine->memory ? 0 : store_materialised(engine->store));
     mvcc_quiesce(worker->mvcc);
     return busy;
+}
+
+void worker_run(struct engine_worker *worker, struct engine_job **jobs, size_t count)
+{
+    struct svm_engine *engine = worker->engine;
+    look_at_clocks(worker);
+    run_new(worker, jobs, count);
+    while (worker->proposed.head || worker->local.head) {
+        propose(worker);
+        run_ordered(worker);
+    }
+    /* What met a claim is tried again by those who have the time to wait. */
+    for (struct engine_job *job; (job = job_list_pop(&worker->retry));) {
+        ring_push(engine->ready, job); /* as large as all credits together */
+        park_wake(&engine->workers[job->index % engine->worker_count].park);
+    }
+    complete_executed(engine);
+    complete_own(worker);
+    while (
+        worker->done.head) { /* another thread is between taking a position and handing it over */
+        sched_yield();
+        complete_own(worker);
+    }
+    owner_log_step(worker->owner_log, engine->memory ? 0 : store_materialised(engine->store));
+    mvcc_quiesce(worker->mvcc);
 }
 
 static bool has_work(const struct engine_worker *worker)
@@ -572,7 +686,8 @@ void worker_main(void *arg)
             continue;
         }
         mvcc_offline(worker->mvcc);
-        park_wait(&worker->park, ticket, worker->retry.head ? RETRY_US : IDLE_US);
+        bool soon = worker->retry.head || worker->done.head;
+        park_wait(&worker->park, ticket, soon ? RETRY_US : IDLE_US);
         mvcc_online(worker->mvcc);
     }
     mvcc_offline(worker->mvcc);

@@ -32,7 +32,7 @@ static void sort_created(uint16_t order[SVM_TX_OPS_MAX], const struct exec_run *
 
 static void put_created(struct exec_result *result, const struct exec_created *created)
 {
-    struct exec_write *write = &result->writes[result->write_count++];
+    struct model_write *write = &result->writes[result->write_count++];
     write->id = created->id;
     write->input = -1;
     write->prior.kind = MODEL_PRIOR_NONE;
@@ -43,7 +43,7 @@ static void put_created(struct exec_result *result, const struct exec_created *c
 static void put_input(struct exec_result *result, const struct exec_run *run, uint16_t index)
 {
     const struct model_object *read = run->inputs[index];
-    struct exec_write *write = &result->writes[result->write_count++];
+    struct model_write *write = &result->writes[result->write_count++];
     write->id = run->tx->inputs[index].id;
     write->input = index;
     if (read->kind == SVM_KIND_OWNED) {

@@ -22,21 +22,15 @@ SVM_MUST_USE enum svm_err exec_check_input(const struct svm_tx *tx, uint16_t ind
                                            const struct model_object *object,
                                            struct svm_refusal *refusal);
 
-/* One object that the transaction writes. */
-struct exec_write {
-    struct svm_id id;
-    int32_t input; /* index of the input, or -1: created */
-    struct model_prior prior;
-    struct model_object *object; /* from `alloc` */
-};
 struct exec_result {
     enum svm_failure failure;
     uint16_t failed_op;
     uint16_t transfers;
     uint16_t write_count;
     uint64_t gas_used;
-    uint64_t version;                           /* Lamport version of every write */
-    struct exec_write writes[MODEL_WRITES_MAX]; /* ascending ids */
+    uint64_t version; /* Lamport version of every write */
+    struct model_write *
+        writes; /* ascending ids; the caller's, room for inputs + operations; objects are from `alloc` */
 };
 /* Gives memory for one struct model_object of SIZE bytes; NULL = no memory. FREE takes back what a failed run does not keep. */
 struct exec_alloc {

@@ -82,7 +82,8 @@ struct model_prior {
 struct model_write {
     struct svm_id id;
     struct model_prior prior;
-    const struct model_object *object;
+    int32_t input; /* of an execution: index of the input, or -1: created. Not part of a frame. */
+    struct model_object *object; /* only read here */
     struct svm_bytes row;
 };
 

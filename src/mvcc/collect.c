@@ -130,8 +130,7 @@ static size_t shard_collect(struct collection *c, size_t budget)
 {
     struct mvcc_table *table = c->table;
     uint32_t index = table->collect_shard;
-    const struct mvcc_array *array =
-        atomic_load_explicit(&table->shards[index].array, memory_order_acquire);
+    const struct mvcc_array *array = mvcc_shard_array(&table->shards[index]);
     for (; table->collect_slot <= array->mask; table->collect_slot++) {
         if (budget < COST_HEAD) {
             return 0;
@@ -190,8 +189,7 @@ bool mvcc_collect(struct mvcc_table *table, struct mvcc_thread *thread, uint64_t
 bool mvcc_visit_shard(struct mvcc_table *table, uint32_t shard, mvcc_visit_fn *visit, void *arg)
 {
     SVM_ASSERT(shard < MVCC_SHARDS);
-    const struct mvcc_array *array =
-        atomic_load_explicit(&table->shards[shard].array, memory_order_acquire);
+    const struct mvcc_array *array = mvcc_shard_array(&table->shards[shard]);
     for (uint64_t at = 0; at <= array->mask; at++) {
         struct mvcc_head *head =
             mvcc_slot_head(atomic_load_explicit(&array->slots[at], memory_order_acquire));

@@ -29,7 +29,8 @@ struct mvcc *mvcc_create(const struct mvcc_config *config)
     mvcc->qsbr = qsbr_create(config->threads_max, reclaim, NULL);
     mvcc->blocks = slab_depot_create();
     bool ok = mvcc->threads != NULL && mvcc->qsbr != NULL && mvcc->blocks != NULL;
-    ok = mvcc_seq_init(&mvcc->seq, config->inflight_max, config->first_seq) && ok;
+    ok = mvcc_seq_init(&mvcc->seq, config->inflight_max, config->first_seq, config->records_kept) &&
+         ok;
     ok = mvcc_pins_init(&mvcc->pins, config->pins_max) && ok;
     for (int i = 0; i < MVCC_SPACES; i++) {
         ok = mvcc_table_init(&mvcc->tables[i], mvcc, (enum mvcc_space)i) && ok;

@@ -15,19 +15,21 @@
 
 /* ---- find --------------------------------------------------------------------------------------------------- */
 
-static void prefetch_slot(const struct mvcc_table *table, struct mvcc_hash hash)
+void mvcc_prefetch(const struct mvcc_table *table, struct mvcc_hash hash)
 {
-    const struct mvcc_array *array =
-        atomic_load_explicit(&table->shards[hash.shard].array, memory_order_acquire);
-    __builtin_prefetch((const void *)&array->slots[hash.place & array->mask]);
+    uintptr_t word =
+        atomic_load_explicit(&table->shards[hash.shard].array_word, memory_order_relaxed);
+    uint32_t mask = ((uint32_t)1 << (word & (MVCC_ARRAY_ALIGN - 1))) - 1;
+    uintptr_t array = word & ~(uintptr_t)(MVCC_ARRAY_ALIGN - 1);
+    __builtin_prefetch((const void *)(array + offsetof(struct mvcc_array, slots) +
+                                      (size_t)(hash.place & mask) * sizeof(uint64_t)));
 }
 
 /* The head that stands where HASH points, by its tag, prefetched; or NULL. Acquire: its `newest` may be looked at. */
 static const struct mvcc_head *prefetch_head(const struct mvcc_table *table, struct mvcc_hash hash,
                                              size_t key_len)
 {
-    const struct mvcc_array *array =
-        atomic_load_explicit(&table->shards[hash.shard].array, memory_order_acquire);
+    const struct mvcc_array *array = mvcc_shard_array(&table->shards[hash.shard]);
     for (uint32_t at = hash.place & array->mask;; at = (at + 1) & array->mask) {
         uint64_t slot = atomic_load_explicit(&array->slots[at], memory_order_acquire);
         if (slot == 0) {
@@ -35,21 +37,16 @@ static const struct mvcc_head *prefetch_head(const struct mvcc_table *table, str
         }
         if (slot >> 48 == hash.tag && mvcc_slot_head(slot) != NULL) {
             const uint8_t *head = (const uint8_t *)mvcc_slot_head(slot);
-            __builtin_prefetch(head);
+            __builtin_prefetch(head, 1);
             __builtin_prefetch(head + offsetof(struct mvcc_head, key) + key_len - 1);
             return mvcc_slot_head(slot);
         }
     }
 }
 
-void mvcc_prefetch(const struct mvcc_table *table, const uint8_t *key, size_t key_len)
+void mvcc_prefetch_head(const struct mvcc_table *table, struct mvcc_hash hash)
 {
-    prefetch_slot(table, mvcc_hash_key(table, key, key_len));
-}
-
-void mvcc_prefetch_head(const struct mvcc_table *table, const uint8_t *key, size_t key_len)
-{
-    (void)prefetch_head(table, mvcc_hash_key(table, key, key_len), key_len);
+    (void)prefetch_head(table, hash, 32);
 }
 
 void mvcc_prefetch_keys(const struct mvcc_table *table, const struct svm_bytes *keys, size_t count)
@@ -59,7 +56,7 @@ void mvcc_prefetch_keys(const struct mvcc_table *table, const struct svm_bytes *
     SVM_ASSERT(count <= MVCC_PREFETCH_MAX);
     for (size_t i = 0; i < count; i++) {
         hashes[i] = mvcc_hash_key(table, keys[i].ptr, keys[i].len);
-        prefetch_slot(table, hashes[i]);
+        mvcc_prefetch(table, hashes[i]);
     }
     for (size_t i = 0; i < count; i++) {
         heads[i] = prefetch_head(table, hashes[i], keys[i].len);
@@ -99,6 +96,13 @@ static bool head_try_hold(struct mvcc_head *head)
     }
     head_touch(head);
     return true;
+}
+
+struct mvcc_head *mvcc_hold_resident(const struct mvcc_table *table, struct mvcc_hash hash,
+                                     const uint8_t *key, size_t key_len)
+{
+    struct mvcc_head *head = mvcc_index_get(table, hash, key, key_len);
+    return head != NULL && head_try_hold(head) ? head : NULL;
 }
 
 void mvcc_unhold(struct mvcc_head *head)

@@ -91,11 +91,25 @@ static uint64_t slot_of(const struct mvcc_head *head, uint16_t tag)
 
 static struct mvcc_array *array_create(uint32_t slots)
 {
-    struct mvcc_array *array = calloc(1, sizeof *array + slots * sizeof array->slots[0]);
+    size_t bytes = sizeof(struct mvcc_array) + slots * sizeof(uint64_t);
+    bytes = (bytes + MVCC_ARRAY_ALIGN - 1) & ~(size_t)(MVCC_ARRAY_ALIGN - 1);
+    struct mvcc_array *array = aligned_alloc(MVCC_ARRAY_ALIGN, bytes);
     if (array != NULL) {
+        memset(array, 0, bytes);
         array->mask = slots - 1;
     }
     return array;
+}
+
+static uintptr_t array_word(const struct mvcc_array *array)
+{
+    return (uintptr_t)array | (uintptr_t)__builtin_ctzll((uint64_t)array->mask + 1);
+}
+
+static struct mvcc_array *array_locked(const struct mvcc_shard *shard)
+{
+    uintptr_t word = atomic_load_explicit(&shard->array_word, memory_order_relaxed);
+    return (struct mvcc_array *)(word & ~(uintptr_t)(MVCC_ARRAY_ALIGN - 1));
 }
 
 /* For a new array, or one whose mutex is held: the first slot of the probe that is not taken. */
@@ -112,7 +126,7 @@ static uint32_t array_vacancy(const struct mvcc_array *array, uint32_t place)
  * that leaves it between 3/16 and 3/8 full. Without memory the old one serves to 15/16. */
 static bool shard_reserve_locked(struct mvcc_shard *shard, struct mvcc_thread *thread)
 {
-    struct mvcc_array *old = atomic_load_explicit(&shard->array, memory_order_relaxed);
+    struct mvcc_array *old = array_locked(shard);
     uint64_t slots = (uint64_t)old->mask + 1;
     if ((uint64_t)shard->used + 1 <= slots / 4 * 3) {
         return true;
@@ -133,7 +147,7 @@ static bool shard_reserve_locked(struct mvcc_shard *shard, struct mvcc_thread *t
         }
     }
     shard->used = shard->live;
-    atomic_store_explicit(&shard->array, array, memory_order_release);
+    atomic_store_explicit(&shard->array_word, array_word(array), memory_order_release);
     FAULT_POINT("mvcc.index.grown");
     qsbr_retire(thread->qsbr, MVCC_BLOCK_PLAIN, &old->entry,
                 sizeof *old + slots * sizeof old->slots[0]);
@@ -145,8 +159,7 @@ static bool shard_reserve_locked(struct mvcc_shard *shard, struct mvcc_thread *t
 struct mvcc_head *mvcc_index_get(const struct mvcc_table *table, struct mvcc_hash hash,
                                  const uint8_t *key, size_t key_len)
 {
-    const struct mvcc_array *array =
-        atomic_load_explicit(&table->shards[hash.shard].array, memory_order_acquire);
+    const struct mvcc_array *array = mvcc_shard_array(&table->shards[hash.shard]);
     for (uint32_t at = hash.place & array->mask;; at = (at + 1) & array->mask) {
         uint64_t slot = atomic_load_explicit(&array->slots[at], memory_order_acquire);
         if (slot == SLOT_EMPTY) {
@@ -169,7 +182,7 @@ bool mvcc_index_put_locked(struct mvcc_table *table, struct mvcc_thread *thread,
     if (!shard_reserve_locked(shard, thread)) {
         return false;
     }
-    struct mvcc_array *array = atomic_load_explicit(&shard->array, memory_order_relaxed);
+    struct mvcc_array *array = array_locked(shard);
     uint32_t at = array_vacancy(array, hash.place);
     if (atomic_load_explicit(&array->slots[at], memory_order_relaxed) == SLOT_EMPTY) {
         shard->used++;
@@ -183,7 +196,7 @@ void mvcc_index_del_locked(struct mvcc_table *table, struct mvcc_hash hash,
                            const struct mvcc_head *head)
 {
     struct mvcc_shard *shard = &table->shards[hash.shard];
-    struct mvcc_array *array = atomic_load_explicit(&shard->array, memory_order_relaxed);
+    struct mvcc_array *array = array_locked(shard);
     uint32_t at = hash.place & array->mask;
     while (mvcc_slot_head(atomic_load_explicit(&array->slots[at], memory_order_relaxed)) != head) {
         SVM_ASSERT(atomic_load_explicit(&array->slots[at], memory_order_relaxed) != SLOT_EMPTY);
@@ -217,7 +230,7 @@ bool mvcc_table_init(struct mvcc_table *table, struct mvcc *mvcc, enum mvcc_spac
     for (uint32_t i = 0; i < MVCC_SHARDS; i++) {
         struct mvcc_array *array = array_create(SLOTS_MIN);
         ok = ok && array != NULL;
-        atomic_init(&table->shards[i].array, array);
+        atomic_init(&table->shards[i].array_word, array != NULL ? array_word(array) : 0);
         pthread_mutex_init(&table->shards[i].mutex, NULL);
     }
     return ok;
@@ -243,8 +256,7 @@ void mvcc_table_deinit(struct mvcc_table *table)
     }
     pthread_mutex_destroy(&table->aborted_mutex);
     for (uint32_t i = 0; i < MVCC_SHARDS; i++) {
-        struct mvcc_array *array =
-            atomic_load_explicit(&table->shards[i].array, memory_order_relaxed);
+        struct mvcc_array *array = array_locked(&table->shards[i]);
         for (uint64_t at = 0; array != NULL && at <= array->mask; at++) {
             struct mvcc_head *head =
                 mvcc_slot_head(atomic_load_explicit(&array->slots[at], memory_order_relaxed));

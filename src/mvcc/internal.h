@@ -98,18 +98,20 @@ struct mvcc_array {
     uint32_t mask;
     _Atomic uint64_t slots[];
 };
+enum { MVCC_ARRAY_ALIGN = 64 };
 struct mvcc_shard {
-    _Alignas(64) _Atomic(struct mvcc_array *) array;
+    /* The array, and in the low bits the logarithm of its size: who only prefetches needs not look into it. */
+    _Alignas(64) _Atomic uintptr_t array_word;
     uint32_t live; /* heads; these and the mutex: writers only */
     uint32_t used; /* slots that are not empty */
     pthread_mutex_t mutex;
 };
 
-struct mvcc_hash {
-    uint32_t shard;
-    uint32_t place; /* head->hash */
-    uint16_t tag;
-};
+static inline const struct mvcc_array *mvcc_shard_array(const struct mvcc_shard *shard)
+{
+    uintptr_t word = atomic_load_explicit(&shard->array_word, memory_order_acquire);
+    return (const struct mvcc_array *)(word & ~(uintptr_t)(MVCC_ARRAY_ALIGN - 1));
+}
 
 enum mvcc_counter {
     MVCC_COUNT_HEADS,
@@ -141,7 +143,6 @@ bool mvcc_table_init(struct mvcc_table *table, struct mvcc *mvcc, enum mvcc_spac
 void mvcc_table_deinit(
     struct mvcc_table *table); /* frees heads and versions too: no thread is left */
 
-struct mvcc_hash mvcc_hash_key(const struct mvcc_table *table, const uint8_t *key, size_t key_len);
 /* mvcc_index_get: lock free; the caller is online or holds the shard's mutex. */
 struct mvcc_head *mvcc_index_get(const struct mvcc_table *table, struct mvcc_hash hash,
                                  const uint8_t *key, size_t key_len);
@@ -205,18 +206,20 @@ void mvcc_pins_deinit(struct mvcc_pins *pins);
 /* ---- sequence (seq.c) --------------------------------------------------------------------------------------- */
 
 struct mvcc_seq_slot {
-    _Atomic uint64_t tag; /* the finished seq that stands here, or UINT64_MAX: free */
-    void *record;
+    _Atomic uint64_t tag; /* the last finished seq that stands here: the first of a run */
+    _Atomic uint64_t run; /* how many, from there on, were finished together; written before tag */
 };
 struct mvcc_seq {
     _Alignas(128) _Atomic uint64_t next;
     _Alignas(128) _Atomic uint64_t applied;
+    _Alignas(128) _Atomic uint64_t taken; /* last seq taken; written by who completes */
     _Alignas(128) struct mvcc_seq_slot *slots;
+    void **records; /* by seq, in order: whoever takes them reads along; NULL = not kept */
     uint64_t mask;
     uint32_t line_shift; /* log2 of the number of cache line pairs */
-    uint64_t taken;      /* last seq taken; C only */
 };
-bool mvcc_seq_init(struct mvcc_seq *seq, uint32_t inflight_max, uint64_t first_seq);
+bool mvcc_seq_init(struct mvcc_seq *seq, uint32_t inflight_max, uint64_t first_seq,
+                   bool records_kept);
 void mvcc_seq_deinit(struct mvcc_seq *seq);
 
 /* ---- domain ------------------------------------------------------------------------------------------------- */

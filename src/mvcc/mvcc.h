@@ -41,6 +41,8 @@ struct mvcc_config {
     uint32_t pins_max;    /* snapshots open at once */
     uint32_t threads_max; /* struct mvcc_thread at once */
     uint64_t first_seq;   /* the first number to hand out; applied starts at first_seq - 1 */
+    bool
+        records_kept; /* false: nobody takes records; a number counts as consumed when it is applied */
 };
 struct mvcc *mvcc_create(const struct mvcc_config *config); /* NULL = no memory */
 void mvcc_destroy(struct mvcc *mvcc); /* all threads destroyed before; frees every version */
@@ -133,13 +135,19 @@ static inline bool mvcc_key_is(const struct mvcc_head *head, const uint8_t *key,
     }
     return differ == 0;
 }
+/* Where a key stands in the index. mvcc_hash_key: of KEY (objects: 32 bytes), under the secret of this process. */
+struct mvcc_hash {
+    uint32_t shard;
+    uint32_t place; /* head->hash */
+    uint16_t tag;
+};
+struct mvcc_hash mvcc_hash_key(const struct mvcc_table *table, const uint8_t *key, size_t key_len);
+/* mvcc_prefetch: touch the index bucket. mvcc_prefetch_head: a step later, when the bucket has come: touch the head that stands there.
+ * For batches: prefetch all buckets, then all heads, then work. Both need the thread online, like every access to a table. */
+void mvcc_prefetch(const struct mvcc_table *table, struct mvcc_hash hash);
+void mvcc_prefetch_head(const struct mvcc_table *table, struct mvcc_hash hash);
 /* mvcc_key_hash: what a head of KEY has in `hash`, for tables of the caller's own. */
 uint32_t mvcc_key_hash(const struct mvcc_table *table, const uint8_t *key, size_t key_len);
-/* mvcc_prefetch: touch the index bucket of KEY (objects: 32 bytes). */
-void mvcc_prefetch(const struct mvcc_table *table, const uint8_t *key, size_t key_len);
-/* mvcc_prefetch_head: a step later, when the bucket has come: touch the head that stands there. For batches: prefetch all buckets,
- * then all heads, then work. Both need the thread online, like every access to a table. */
-void mvcc_prefetch_head(const struct mvcc_table *table, const uint8_t *key, size_t key_len);
 /* mvcc_prefetch_keys: all of it for COUNT keys at once, down to the newest versions: as long as three misses, whatever COUNT, up to MVCC_PREFETCH_MAX. */
 enum { MVCC_PREFETCH_MAX = 16 };
 void mvcc_prefetch_keys(const struct mvcc_table *table, const struct svm_bytes *keys, size_t count);
@@ -155,6 +163,10 @@ enum mvcc_hold_result {
 /* mvcc_hold: find or insert KEY and count a hold: a held head is neither evicted nor freed. */
 enum mvcc_hold_result mvcc_hold(struct mvcc_table *table, struct mvcc_thread *thread,
                                 const uint8_t *key, size_t key_len, struct mvcc_head **head_out);
+/* mvcc_hold_resident: the same when there is a head for KEY, whose HASH is given: lock free, inserts nothing. NULL = there is none, or it
+ * is leaving just now. */
+struct mvcc_head *mvcc_hold_resident(const struct mvcc_table *table, struct mvcc_hash hash,
+                                     const uint8_t *key, size_t key_len);
 void mvcc_unhold(struct mvcc_head *head);
 /* mvcc_hold_new: for a key that cannot exist anywhere (a fresh object id): inserts it ABSENT, claimed and held.
  * A head that somebody's question for the key left ABSENT is had, one that is LOADING is taken over (its loader's answer is dropped).
@@ -197,9 +209,15 @@ void mvcc_publish(struct mvcc_table *table, struct mvcc_thread *thread, struct m
 
 /* mvcc_seq_next: the next position of the serial order. The caller must have a credit and hand over soon, come what may. */
 uint64_t mvcc_seq_next(struct mvcc *mvcc);
+/* mvcc_seq_next_many: COUNT positions in a row, the first of them. For transactions whose claims are all held at the same time. */
+uint64_t mvcc_seq_next_many(struct mvcc *mvcc, uint32_t count);
 /* mvcc_seq_hand_over: position SEQ is finished: published (RECORD, not NULL) or void (RECORD as the caller likes; it is what
  * mvcc_seq_take gives). Also advances applied over every finished position: any thread does, lock free. */
 void mvcc_seq_hand_over(struct mvcc *mvcc, uint64_t seq, void *record);
+/* mvcc_seq_hand_over_many: the same for SEQ .. SEQ + COUNT - 1, which mvcc_seq_next_many gave, in one step. */
+void mvcc_seq_hand_over_many(struct mvcc *mvcc, uint64_t seq, void *const *records, uint32_t count);
+/* mvcc_seq_outstanding: numbers taken and not yet applied, as of a moment ago. */
+uint64_t mvcc_seq_outstanding(const struct mvcc *mvcc);
 uint64_t mvcc_applied(const struct mvcc *mvcc); /* end of the contiguous finished prefix */
 /* mvcc_seq_peek: the record of SEQ <= applied that has not been taken. mvcc_seq_take: C only, in order: frees the slot. */
 void *mvcc_seq_peek(const struct mvcc *mvcc, uint64_t seq);

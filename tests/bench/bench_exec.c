@@ -40,7 +40,8 @@ static void print(const char *what, double *ns)
 
 static double run_apply(const struct svm_op *op)
 {
-    static struct exec_result result;
+    static struct model_write room[MODEL_WRITES_MAX];
+    static struct exec_result result = {.writes = room};
     struct blocks blocks = {.count = 0};
     struct model_object *coin = calloc(1, model_object_size(4, 16));
     if (coin == NULL)

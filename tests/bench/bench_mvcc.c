@@ -125,10 +125,10 @@ static void work(void *arg)
     while (!atomic_load_explicit(&bench->stop, memory_order_relaxed)) {
         for (int i = 0; i < BATCH; i++) {
             key_of(keys[i], rng_below(&rng, bench->objects));
-            mvcc_prefetch(bench->table, keys[i], 32);
+            mvcc_prefetch(bench->table, mvcc_hash_key(bench->table, keys[i], 32));
         }
         for (int i = 0; i < BATCH; i++) {
-            mvcc_prefetch_head(bench->table, keys[i], 32);
+            mvcc_prefetch_head(bench->table, mvcc_hash_key(bench->table, keys[i], 32));
         }
         for (int i = 0; i < BATCH; i++) {
             enum mvcc_hold_result held =
@@ -174,8 +174,11 @@ static bool sum_visit(void *arg, struct mvcc_head *head)
 static void run(uint32_t threads, double seconds, uint64_t objects)
 {
     struct bench bench = {.objects = objects, .threads = threads};
-    const struct mvcc_config config = {
-        .inflight_max = INFLIGHT, .pins_max = 64, .threads_max = 16, .first_seq = 1};
+    const struct mvcc_config config = {.records_kept = true,
+                                       .inflight_max = INFLIGHT,
+                                       .pins_max = 64,
+                                       .threads_max = 16,
+                                       .first_seq = 1};
     size_t heap_before = mallinfo2().uordblks + mallinfo2().hblkhd;
     bench.mvcc = mvcc_create(&config);
     SVM_ASSERT(bench.mvcc != NULL);

@@ -97,7 +97,11 @@ void judge_committed(struct judge *judge, const struct svm_receipt *receipt)
             judge->log = realloc(judge->log, judge->log_cap * sizeof(struct gen_tx *));
             SVM_ASSERT(judge->log != NULL);
         }
-        judge->log[judge->log_count++] = t;
+        /* In memory mode several threads report, each in order of seq. */
+        size_t at = judge->log_count++;
+        for (; at > 0 && atomic_load(&judge->log[at - 1]->committed)->seq > receipt->seq; at--)
+            judge->log[at] = judge->log[at - 1];
+        judge->log[at] = t;
         atomic_store(&t->committed, svm_receipt_copy(receipt));
     }
     pthread_mutex_unlock(&judge->lock);

@@ -18,7 +18,8 @@ struct slot {
 static struct slot slots[OBJECTS_MAX];
 static size_t slot_count;
 static struct model_dev_account senders[SENDERS];
-static struct exec_result result;
+static struct model_write room[MODEL_WRITES_MAX];
+static struct exec_result result = {.writes = room};
 
 static struct model_object *alloc_object(void *arg, size_t size)
 {

@@ -138,6 +138,7 @@ void bed_run(struct bed *bed)
     for (uint16_t i = 0; i < bed->tx.input_count; i++)
         inputs[i] = bed->objects[i];
     bed_clear_result(bed);
+    bed->result.writes = bed->writes;
     bed->err = exec_apply(&bed->result, &bed->tx, &bed->digest, inputs, NOW_MS,
                           &(struct exec_alloc){heap_alloc, heap_free, &bed->heap});
 }

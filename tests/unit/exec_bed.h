@@ -25,6 +25,7 @@ struct bed {
     struct svm_digest digest;
     struct heap heap;
     struct exec_result result;
+    struct model_write writes[MODEL_WRITES_MAX];
     enum svm_err err;
 };
 

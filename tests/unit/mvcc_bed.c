@@ -6,8 +6,11 @@ enum { INFLIGHT = 1 << 14 };
 
 void mvcc_bed_init(struct mvcc_bed *bed)
 {
-    const struct mvcc_config config = {
-        .inflight_max = INFLIGHT, .pins_max = 40, .threads_max = 4, .first_seq = 1};
+    const struct mvcc_config config = {.records_kept = true,
+                                       .inflight_max = INFLIGHT,
+                                       .pins_max = 40,
+                                       .threads_max = 4,
+                                       .first_seq = 1};
     bed->mvcc = mvcc_create(&config);
     SVM_ASSERT(bed->mvcc != NULL);
     bed->objects = mvcc_table(bed->mvcc, MVCC_OBJECTS);

@@ -528,8 +528,11 @@ static void committer(void *arg)
 
 static void world_start(struct world *w, struct actor *actors, uint32_t count)
 {
-    const struct mvcc_config config = {
-        .inflight_max = INFLIGHT, .pins_max = 2 * THREADS, .threads_max = THREADS, .first_seq = 1};
+    const struct mvcc_config config = {.records_kept = true,
+                                       .inflight_max = INFLIGHT,
+                                       .pins_max = 2 * THREADS,
+                                       .threads_max = THREADS,
+                                       .first_seq = 1};
     w->mvcc = mvcc_create(&config);
     SVM_ASSERT(w->mvcc != NULL);
     w->table = mvcc_table(w->mvcc, MVCC_OBJECTS);

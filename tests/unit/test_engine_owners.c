@@ -170,7 +170,7 @@ static struct world world;
 static void world_init(struct world *w, bool memory)
 {
     memset(w, 0, sizeof *w);
-    const struct mvcc_config config = {
+    const struct mvcc_config config = {.records_kept = true,
         .inflight_max = 16, .pins_max = PINS, .threads_max = 2, .first_seq = 1};
     w->mvcc = mvcc_create(&config);
     w->thread = mvcc_thread_create(w->mvcc);

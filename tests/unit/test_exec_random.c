@@ -79,7 +79,7 @@ static void check_invariants(const struct bed *bed)
     ck_assert_uint_le(result->gas_used, bed->tx.gas_limit);
     ck_assert_int_eq(bed->heap.live, result->write_count);
     for (uint16_t i = 0; i < result->write_count; i++) {
-        const struct exec_write *write = &result->writes[i];
+        const struct model_write *write = &result->writes[i];
         ck_assert(i == 0 || memcmp(&write[-1].id, &write->id, 32) < 0);
         ck_assert_uint_eq(write->object->version, result->version);
         ck_assert_uint_eq(write->object->modified_ms, NOW_MS);
@@ -131,7 +131,8 @@ START_TEST(largest)
     static struct svm_input inputs[SVM_TX_INPUTS_MAX];
     static struct svm_op ops[SVM_TX_OPS_MAX];
     static const struct model_object *objects[SVM_TX_INPUTS_MAX];
-    static struct exec_result result;
+    static struct model_write room[MODEL_WRITES_MAX];
+    static struct exec_result result = {.writes = room};
     struct heap heap = {.budget = -1};
     struct model_object *object = object_new(SVM_KIND_OWNED, &ALICE, 1, 1000, "", 0);
     for (unsigned i = 0; i < SVM_TX_INPUTS_MAX; i++) {

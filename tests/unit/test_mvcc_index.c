@@ -30,8 +30,8 @@ static struct mvcc_head *find(uint64_t n)
 {
     uint8_t key[32];
     mvcc_bed_key(key, n);
-    mvcc_prefetch(bed.objects, key, 32);
-    mvcc_prefetch_head(bed.objects, key, 32);
+    mvcc_prefetch(bed.objects, mvcc_hash_key(bed.objects, key, 32));
+    mvcc_prefetch_head(bed.objects, mvcc_hash_key(bed.objects, key, 32));
     return mvcc_find(bed.objects, key, 32);
 }
 

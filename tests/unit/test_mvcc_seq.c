@@ -13,8 +13,11 @@ static uint64_t seed;
 
 static struct mvcc *create(uint32_t inflight_max, uint64_t first_seq)
 {
-    const struct mvcc_config config = {
-        .inflight_max = inflight_max, .pins_max = 4, .threads_max = 2, .first_seq = first_seq};
+    const struct mvcc_config config = {.records_kept = true,
+                                       .inflight_max = inflight_max,
+                                       .pins_max = 4,
+                                       .threads_max = 2,
+                                       .first_seq = first_seq};
     struct mvcc *mvcc = mvcc_create(&config);
     ck_assert_ptr_nonnull(mvcc);
     ck_assert_uint_eq(mvcc_applied(mvcc), first_seq - 1);
