@@ -125,7 +125,8 @@ static inline bool receipts_awaited(const struct receipt_entry *entry)
 }
 /* receipts_await: the locked ENTRY is going to have a waiter, unless what it waits for has come: look at that after this call. */
 void receipts_await(struct receipt_entry *entry);
-/* receipts_prefetch: touch the bucket of DIGEST. */
+/* receipts_prefetch_lock: touch the lock of DIGEST. receipts_prefetch: a step later, touch its bucket. */
+void receipts_prefetch_lock(struct receipt_table *table, const struct svm_digest *digest);
 void receipts_prefetch(struct receipt_table *table, const struct svm_digest *digest);
 /* receipts_detach: take the waiters that are content with WAIT (and all below). */
 struct engine_waiter *receipts_detach(struct receipt_table *table, struct receipt_entry *entry,

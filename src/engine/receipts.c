@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHARDS = 256, SLOTS_MIN = 128 };
+/* Many shards, so that a lock that was asked for ahead of time is still here when it is taken. */
+enum { SHARD_BITS = 12, SHARDS = 1 << SHARD_BITS, SLOTS_MIN = 16 };
 
 /* Open addressing, linear probing; at most half of the slots in use. A slot is 0 (empty: a probe ends), 1 (removed: it goes on), or 16 bits of the
  * hash above the 48 of an entry's address, so that a probe looks into an entry only when it is very likely the one. */
@@ -41,7 +42,7 @@ static uint64_t hash_of(const struct receipt_table *table, const struct svm_dige
 
 static struct shard *shard_of(struct receipt_table *table, uint64_t hash)
 {
-    return &table->shards[hash >> 40 & (SHARDS - 1)];
+    return &table->shards[hash >> 32 & (SHARDS - 1)];
 }
 
 static struct receipt_entry *slot_entry(uint64_t slot)
@@ -202,13 +203,18 @@ void receipts_await(struct receipt_entry *entry)
     atomic_thread_fence(memory_order_seq_cst);
 }
 
+void receipts_prefetch_lock(struct receipt_table *table, const struct svm_digest *digest)
+{
+    __builtin_prefetch(shard_of(table, hash_of(table, digest)), 1);
+}
+
 void receipts_prefetch(struct receipt_table *table, const struct svm_digest *digest)
 {
     uint64_t hash = hash_of(table, digest);
     struct shard *shard = shard_of(table, hash);
     const uint64_t *slots = atomic_load_explicit(&shard->slots, memory_order_relaxed);
     size_t mask = atomic_load_explicit(&shard->mask, memory_order_relaxed);
-    __builtin_prefetch((const uint8_t *)slots + ((size_t)hash & mask) * sizeof *slots);
+    __builtin_prefetch(&slots[(size_t)hash & mask], 1);
 }
 
 bool receipts_wait(struct receipt_table *table, struct receipt_entry *entry,
@@ -388,25 +394,30 @@ static bool forget(struct receipt_table *table, struct receipt_entry *entry)
     return !waited_for;
 }
 
-/* What forgetting ENTRY is going to touch. */
-static void forget_prefetch(struct receipt_table *table, const struct receipt_entry *entry)
+/* One step ahead of forgetting, in two passes: the lock and the receipt, then what the lock guards. */
+static void look_ahead(struct receipt_table *table, struct receipt_entry *ahead[2], bool both)
 {
-    receipts_prefetch(table, &entry->digest);
-    __builtin_prefetch(atomic_load_explicit(&entry->receipt, memory_order_relaxed), 1);
-    if (entry->fifo_next)
-        __builtin_prefetch(entry->fifo_next, 1);
+    if (ahead[0]) {
+        receipts_prefetch_lock(table, &ahead[0]->digest);
+        __builtin_prefetch(atomic_load_explicit(&ahead[0]->receipt, memory_order_relaxed), 1);
+        ahead[0] = ahead[0]->fifo_next;
+        if (ahead[0])
+            __builtin_prefetch(ahead[0], 1);
+    }
+    if (both && ahead[1]) {
+        receipts_prefetch(table, &ahead[1]->digest);
+        ahead[1] = ahead[1]->fifo_next;
+    }
 }
 
 void receipts_evict(struct receipt_table *table, struct receipt_line *line, uint64_t bytes_max,
                     uint64_t materialised, bool memory_mode, uint64_t now_ms)
 {
-    enum { AHEAD = 4 };
     uint64_t held = receipts_bytes(table);
-    struct receipt_entry *ahead = line->head;
-    for (uint32_t i = 0; held > bytes_max && ahead && i < AHEAD; i++) {
-        forget_prefetch(table, ahead);
-        ahead = ahead->fifo_next;
-    }
+    struct receipt_entry *ahead[2] = {line->head,
+                                      line->head}; /* its lock is asked for; its slot too */
+    for (uint32_t i = 0; held > bytes_max && i < 8; i++)
+        look_ahead(table, ahead, i >= 4);
     while (held > bytes_max && line->head) {
         struct receipt_entry *entry = line->head;
         /* With a disk the last one walked stays: it is the cursor. */
@@ -414,10 +425,7 @@ void receipts_evict(struct receipt_table *table, struct receipt_line *line, uint
             return;
         if (!evictable(entry, materialised, memory_mode, now_ms) || !forget(table, entry))
             return;
-        if (ahead) {
-            forget_prefetch(table, ahead);
-            ahead = ahead->fifo_next;
-        }
+        look_ahead(table, ahead, true);
         line->head = entry->fifo_next;
         if (!line->head)
             line->tail = NULL;
