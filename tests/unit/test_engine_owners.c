@@ -171,7 +171,10 @@ static void world_init(struct world *w, bool memory)
 {
     memset(w, 0, sizeof *w);
     const struct mvcc_config config = {.records_kept = true,
-        .inflight_max = 16, .pins_max = PINS, .threads_max = 2, .first_seq = 1};
+                                       .inflight_max = 16,
+                                       .pins_max = PINS,
+                                       .threads_max = 2,
+                                       .first_seq = 1};
     w->mvcc = mvcc_create(&config);
     w->thread = mvcc_thread_create(w->mvcc);
     w->owners = owners_create(w->mvcc, memory, 1);
