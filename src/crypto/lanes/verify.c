@@ -127,6 +127,7 @@ static LANES_CALL void groups_decode(struct group *groups, int count)
     struct fe y[2];
     struct ge points[2];
     lane_mask sign[2], on_curve[2];
+    SVM_ASSERT(count == 1 || count == 2);
     for (int n = 0; n < count; n++) {
         y[n] = groups[n].a_y;
         sign[n] = groups[n].a_sign;
