@@ -136,7 +136,7 @@ uint64_t store_dirty_bytes(const struct store *store); /* logged and not materia
  * BYTES_MAX = STORE_PACED: batches of the size that costs least. A little (below 1 MiB) and a lot (STORE_PACE_BYTES) go at once, what
  * lies between waits for more, a second since the last batch at most: then nothing is done and DID_OUT is 0. A batch takes about
  * 1.7 times its bytes of log in memory, and that much of the log is what a start has to replay. */
-enum { STORE_PACED = 0, STORE_PACE_BYTES = 96 << 20 };
+enum { STORE_PACED = 0, STORE_PACE_BYTES = 64 << 20 };
 SVM_MUST_USE enum svm_err store_materialise(struct store *store, size_t bytes_max,
                                             uint64_t *did_out);
 uint64_t store_materialised(const struct store *store); /* M */
