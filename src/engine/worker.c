@@ -207,19 +207,6 @@ static enum svm_err decode(struct engine_worker *worker, struct engine_job *job,
     return err;
 }
 
-static enum svm_err verify(struct svm_engine *engine, struct engine_job *job,
-                           struct svm_refusal *refusal)
-{
-    if (!job->bytes || !config_of(engine)->verify_signatures)
-        return SVM_OK;
-    const struct svm_signed_tx stx = {.tx = {.sender = job->tx.sender},
-                                      .public_key = job->public_key,
-                                      .signature = job->signature,
-                                      .tx_bytes = job->tx_bytes};
-    refusal->err = svm_signed_tx_verify(&stx, refusal);
-    return refusal->err;
-}
-
 /* Decodes JOB. false = it was malformed and has ended. */
 static bool read_bytes(struct engine_worker *worker, struct engine_job *job)
 {
@@ -247,12 +234,13 @@ static bool ended_on_disk(struct engine_worker *worker, struct engine_job *job)
     return true;
 }
 
-/* Brings JOB to the point where it is known to be signed, in time, and the only one of its digest. false = it has ended. */
-static bool enter(struct engine_worker *worker, struct engine_job *job)
+/* Answers JOB if its digest has a receipt already, and refuses what no object is needed to refuse. True = its signature is to be looked at
+ * next; ADMISSION_OUT is OK, or EXPIRED. */
+static bool look_up(struct engine_worker *worker, struct engine_job *job,
+                    enum svm_err *admission_out)
 {
     struct svm_engine *engine = worker->engine;
     struct svm_refusal refusal;
-    enum svm_err err;
     struct receipt_entry *entry;
     if (job->bytes && (entry = receipts_find(engine->receipts, &job->digest)) != NULL) {
         /* Only a finished one may answer before the signature is verified. */
@@ -262,22 +250,56 @@ static bool enter(struct engine_worker *worker, struct engine_job *job)
         }
         receipts_unlock(engine->receipts, entry);
     }
-    uint64_t now_ms = worker->now_ms;
-    err = route_admit(engine, &job->tx, now_ms, &refusal);
-    if (err == SVM_OK || err == SVM_E_EXPIRED) {
-        struct svm_refusal unsigned_refusal;
-        refusal_clear(&unsigned_refusal);
-        if (verify(engine, job, &unsigned_refusal) != SVM_OK) {
-            job_refuse_now(engine, job, &unsigned_refusal);
+    *admission_out = route_admit(engine, &job->tx, worker->now_ms, &refusal);
+    if (*admission_out == SVM_OK || *admission_out == SVM_E_EXPIRED)
+        return true;
+    job_refuse(worker, job, &refusal);
+    return false;
+}
+
+/* Verifies the signatures of JOBS together. Those who fail end; returns how many are left, with their ADMISSIONS. */
+static size_t verify(struct engine_worker *worker, struct engine_job **jobs,
+                     enum svm_err *admissions, size_t count)
+{
+    struct model_signed checks[ENGINE_BATCH];
+    enum model_verdict verdicts[ENGINE_BATCH];
+    _Static_assert((int)ENGINE_BATCH <= (int)MODEL_VERIFY_MAX, "a batch is verified at once");
+    if (!config_of(worker->engine)->verify_signatures)
+        return count;
+    size_t checked = 0, left = 0;
+    for (size_t i = 0; i < count; i++)
+        if (jobs[i]->bytes) /* decoded ones were verified by who decoded them */
+            checks[checked++] = (struct model_signed){&jobs[i]->tx.sender, &jobs[i]->public_key,
+                                                      &jobs[i]->signature, jobs[i]->tx_bytes};
+    if (checked > 0)
+        model_verify(verdicts, checks, checked);
+    checked = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct svm_refusal refusal;
+        refusal_clear(&refusal);
+        if (jobs[i]->bytes && model_verdict_err(verdicts[checked++], &refusal) != SVM_OK) {
+            job_refuse_now(worker->engine, jobs[i], &refusal);
+            continue;
+        }
+        admissions[left] = admissions[i];
+        jobs[left++] = jobs[i];
+    }
+    return left;
+}
+
+/* Makes JOB, which is signed, the only one of its digest. false = it has ended. */
+static bool enter(struct engine_worker *worker, struct engine_job *job, enum svm_err admission)
+{
+    struct svm_engine *engine = worker->engine;
+    struct svm_refusal refusal;
+    struct receipt_entry *entry;
+    if (admission == SVM_E_EXPIRED) {
+        /* A copy that came in time decides for all. One that enters after this look has seen the same time. */
+        if ((entry = receipts_find(engine->receipts, &job->digest)) != NULL) {
+            join(worker, job, entry);
             return false;
         }
-    }
-    /* A copy that came in time decides for all. One that enters after this look has seen the same time. */
-    if (err == SVM_E_EXPIRED && (entry = receipts_find(engine->receipts, &job->digest)) != NULL) {
-        join(worker, job, entry);
-        return false;
-    }
-    if (err != SVM_OK) {
+        (void)route_admit(engine, &job->tx, worker->now_ms, &refusal);
         job_refuse(worker, job, &refusal);
         return false;
     }
@@ -486,6 +508,7 @@ static void prefetch_owners(struct svm_engine *engine, const struct engine_job *
 static void run_new(struct engine_worker *worker, struct engine_job **jobs, size_t count)
 {
     struct svm_engine *engine = worker->engine;
+    enum svm_err admissions[ENGINE_BATCH];
     size_t n = 0;
     for (size_t i = 0; i < count; i++)
         if (read_bytes(worker, jobs[i])) {
@@ -508,9 +531,14 @@ static void run_new(struct engine_worker *worker, struct engine_job **jobs, size
     }
     for (size_t i = 0; i < count; i++) {
         prefetch_owners(engine, jobs[i], 2);
-        if (enter(worker, jobs[i]))
+        if (look_up(worker, jobs[i], &admissions[n]))
             jobs[n++] = jobs[i];
     }
+    count = verify(worker, jobs, admissions, n);
+    n = 0;
+    for (size_t i = 0; i < count; i++)
+        if (enter(worker, jobs[i], admissions[i]))
+            jobs[n++] = jobs[i];
     count = n;
     n = 0;
     for (size_t i = 0; i < count; i++) {
