@@ -24,6 +24,49 @@ static struct mvcc *create(uint32_t inflight_max, uint64_t first_seq)
     return mvcc;
 }
 
+/* The same with runs of numbers that are taken and handed over together: applied never stands inside one. */
+START_TEST(a_run_is_finished_as_one)
+{
+    enum { RUNS = 4000, LONGEST = 16, OPEN_MAX = 12 };
+    struct mvcc *mvcc = create(256, 1);
+    struct rng rng;
+    rng_init(&rng, seed + 77);
+    static bool finished[RUNS * LONGEST + 2];
+    static void *records[LONGEST];
+    uint64_t first[OPEN_MAX], prefix = 0, next = 1, taken = 0;
+    uint32_t count[OPEN_MAX], open = 0;
+    for (uint32_t runs = 0; runs < RUNS || open > 0;) {
+        if (runs < RUNS && open < OPEN_MAX && rng_below(&rng, 2) == 0) {
+            count[open] = 1 + (uint32_t)rng_below(&rng, LONGEST);
+            first[open] = mvcc_seq_next_many(mvcc, count[open]);
+            ck_assert_uint_eq(first[open], next);
+            next += count[open++];
+            runs++;
+        }
+        if (open > 0 && rng_below(&rng, 2) == 0) {
+            uint32_t at = (uint32_t)rng_below(&rng, open);
+            for (uint32_t i = 0; i < count[at]; i++) {
+                finished[first[at] + i] = true;
+                records[i] = &finished[first[at] + i];
+            }
+            mvcc_seq_hand_over_many(mvcc, first[at], records, count[at]);
+            open--;
+            first[at] = first[open];
+            count[at] = count[open];
+        }
+        while (prefix + 1 < next && finished[prefix + 1])
+            prefix++;
+        ck_assert_uint_eq(mvcc_applied(mvcc), prefix);
+        while (taken < prefix) {
+            taken++;
+            ck_assert_ptr_eq(mvcc_seq_take(mvcc, taken), &finished[taken]);
+        }
+    }
+    ck_assert_uint_eq(mvcc_seq_outstanding(mvcc), 0);
+    mvcc_destroy(mvcc);
+}
+END_TEST
+
 /* Take numbers, hand them over in random order, take the records in order: for rings of every size, over many turns. */
 START_TEST(applied_is_the_finished_prefix)
 {
@@ -93,6 +136,7 @@ int main(void)
     Suite *suite = suite_create("mvcc_seq");
     TCase *tcase = tcase_create("all");
     tcase_set_timeout(tcase, 60);
+    tcase_add_test(tcase, a_run_is_finished_as_one);
     tcase_add_loop_test(tcase, applied_is_the_finished_prefix, 0, 12);
     tcase_add_test_raise_signal(tcase, handing_over_without_a_credit_aborts, SIGABRT);
     tcase_add_test_raise_signal(tcase, taking_what_is_not_applied_aborts, SIGABRT);
