@@ -102,8 +102,8 @@ void mvcc_seq_hand_over_many(struct mvcc *mvcc, uint64_t seq, void *const *recor
     /* Mostly everything before it is finished. A guess takes the line at once for writing; a look first would fetch it twice from the
      * processor that wrote it last. */
     uint64_t before = seq - 1;
-    (void)atomic_compare_exchange_strong_explicit(&s->applied, &before, seq, memory_order_seq_cst,
-                                                  memory_order_relaxed);
+    (void)atomic_compare_exchange_strong_explicit(&s->applied, &before, seq + count - 1,
+                                                  memory_order_seq_cst, memory_order_relaxed);
     for (;;) {
         uint64_t applied = atomic_load_explicit(&s->applied, memory_order_seq_cst);
         uint64_t end = applied;
