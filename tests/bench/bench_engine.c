@@ -1,7 +1,8 @@
 /* bench_engine: one measured run of the engine alone, its callers doing the work (svm_run_batch): decoded transactions in, receipts
  * out, in memory, no signatures.
  *
- * Usage: bench_engine ROW [--threads N] [--seconds S] [--objects N] [--batch N] [--seed N]
+ * Usage: bench_engine ROW [--threads N] [--seconds S] [--objects N] [--batch N] [--seed N] [--zipf T]
+ *                         [--durability MODE --datadir DIR] [--gc-ms N] [--reader 0|1]
  *   fast        one Add on an owned object of 8 bytes, the exact version named
  *   bytes       the same as SignedTransaction bytes: decoded and hashed by the engine (not verified)
  *   consensus   one Add on a shared object
@@ -10,7 +11,13 @@
  *   hot         one Add on the one shared counter
  *   transfer    one Transfer of a coin to the next of 10,000 accounts, the exact version named
  *
- * Every thread walks its own part of the population in turn. Prints one line of JSON, and only after the state has been checked
+ *   --zipf T        objects are drawn by Zipf's law with exponent T (0 = evenly): owned ones by each thread from its part, at their latest
+ *                   version; shared ones by all from all
+ *   --durability    write, sync or interval, in a fresh DIR: a transaction counts when it is durable, and no figure is told unless the
+ *                   dirty bytes have stayed where they were
+ *   --gc-ms N       collect every N ms, neither more nor less often;  --reader 1: one snapshot stays open all the time
+ *
+ * Without --zipf every thread walks its own part of the population in turn. Prints one line of JSON, and only after the state has been checked
  * against what was done. */
 #include <pthread.h>
 #include <stdio.h>
@@ -18,11 +25,21 @@
 #include <string.h>
 #include <time.h>
 
+#include "bench/reader.h"
 #include "bench/rig.h"
+#include "bench/steady.h"
+#include "bench/zipf.h"
 
 /* Without a disk a receipt stays in memory until its transaction has expired: LIFE_MS is short, and the receipts of those that made the
  * population have gone before the timed part begins. */
-enum { BATCH_MAX = 1024, ROWS = 7, BLOCK = 1000, LIFE_MS = 500 };
+enum {
+    BATCH_MAX = 1024,
+    ROWS = 7,
+    BLOCK = 1000,
+    LIFE_MS = 500,
+    DURABLE_LIFE_MS = 20000,
+    DRAWS = 1 << 20
+};
 enum row { FAST, BYTES, CONSENSUS, MIXED, BLOCKS, HOT, TRANSFER };
 static const char *const ROW_NAMES[ROWS] = {"fast",   "bytes", "consensus", "mixed",
                                             "blocks", "hot",   "transfer"};
@@ -31,8 +48,10 @@ struct run {
     struct rig *rig;
     enum row row;
     uint32_t threads, batch;
+    uint32_t backlog; /* of one thread: taken and not yet answered */
     struct population owned, shared;
-    double begin, end; /* of the timed part */
+    double zipf; /* below 0: in turn */
+    bool durable, reader;
     _Atomic bool stop;
 };
 
@@ -45,6 +64,8 @@ struct caller {
     uint32_t owned_from, owned_count, owned_at, round;
     uint32_t shared_from, shared_count, shared_at;
     uint32_t step;
+    uint32_t *owned_draws, *shared_draws; /* DRAWS each, walked in a circle; NULL: in turn */
+    uint32_t owned_draw, shared_draw;
     uint64_t fast, consensus;
     _Alignas(128) _Atomic uint64_t ok;
     _Atomic uint64_t bad;
@@ -60,7 +81,8 @@ static void on_outcome(void *arg, const struct svm_outcome *outcome)
 {
     struct caller *caller = arg;
     const bool ok = outcome->err == SVM_OK && !outcome->pending && !outcome->duplicate &&
-                    outcome->receipt != NULL && outcome->receipt->failure == SVM_FAILURE_NONE;
+                    outcome->receipt != NULL && outcome->receipt->failure == SVM_FAILURE_NONE &&
+                    (outcome->durable || !caller->run->durable);
     if (!ok && atomic_load(&caller->bad) == 0)
         fprintf(stderr, "bench: %s: %s\n", svm_err_name(outcome->err),
                 outcome->refusal != NULL ? outcome->refusal->reason : "");
@@ -86,36 +108,52 @@ static bool next_is_fast(struct caller *caller)
     return true;
 }
 
-static void make_fast(struct caller *caller, uint32_t i)
+/* The next owned object: of the draws, or in turn. */
+static uint32_t next_owned(struct caller *caller)
 {
-    const bool transfer = caller->run->row == TRANSFER;
-    struct population *owned = &caller->run->owned;
+    if (caller->owned_draws != NULL)
+        return caller->owned_from + caller->owned_draws[caller->owned_draw++ % DRAWS];
     if (caller->owned_at == caller->owned_count) {
         caller->owned_at = 0;
         caller->round++;
     }
-    const uint32_t at = caller->owned_from + caller->owned_at++;
+    return caller->owned_from + caller->owned_at++;
+}
+
+static uint32_t next_shared(struct caller *caller)
+{
+    if (caller->shared_draws != NULL)
+        return caller->shared_draws[caller->shared_draw++ % DRAWS];
+    if (caller->shared_at == caller->shared_count)
+        caller->shared_at = 0;
+    return caller->shared_from + caller->shared_at++;
+}
+
+static void make_fast(struct caller *caller, uint32_t i, uint64_t expires_ms)
+{
+    const bool transfer = caller->run->row == TRANSFER;
+    struct population *owned = &caller->run->owned;
+    const bool exact = caller->owned_draws == NULL;
+    const uint32_t at = next_owned(caller);
     const uint64_t round = transfer ? caller->round : 0; /* what is not transferred stays */
     caller->inputs[i] = (struct svm_input){.id = owned->ids[at],
                                            .kind = SVM_KIND_OWNED,
-                                           .exact = true,
+                                           .exact = exact,
                                            .writable = true,
-                                           .version = owned->versions[at]++};
+                                           .version = exact ? owned->versions[at]++ : 0};
     caller->ops[i] = (struct svm_op){.kind = transfer ? SVM_OP_TRANSFER : SVM_OP_ADD};
     if (transfer)
         caller->ops[i].u.transfer.to = account_address(at + round + 1);
     else
         caller->ops[i].u.add.delta = 1;
     caller->txs[i].sender = account_address(at + round);
-    caller->txs[i].expires_ms = 0;
+    caller->txs[i].expires_ms = exact ? 0 : expires_ms;
     caller->fast++;
 }
 
 static void make_consensus(struct caller *caller, uint32_t i, uint64_t expires_ms)
 {
-    if (caller->shared_at == caller->shared_count)
-        caller->shared_at = 0;
-    const uint32_t at = caller->shared_from + caller->shared_at++;
+    const uint32_t at = next_shared(caller);
     caller->inputs[i] = (struct svm_input){
         .id = caller->run->shared.ids[at], .kind = SVM_KIND_SHARED, .writable = true};
     caller->ops[i] = (struct svm_op){.kind = SVM_OP_ADD};
@@ -160,7 +198,7 @@ static void make(struct caller *caller, uint32_t i, uint64_t expires_ms)
                           .inputs = &caller->inputs[i],
                           .ops = &caller->ops[i]};
     if (next_is_fast(caller))
-        make_fast(caller, i);
+        make_fast(caller, i, expires_ms);
     else
         make_consensus(caller, i, expires_ms);
     for (size_t b = 0; b < sizeof caller->digests[i].b; b += 8) {
@@ -179,17 +217,18 @@ static void *call(void *arg)
     struct run *run = caller->run;
     uint64_t made = 0;
     while (!atomic_load_explicit(&run->stop, memory_order_relaxed)) {
-        const uint64_t expires_ms = svm_now_ms(run->rig->engine) + LIFE_MS;
+        const uint64_t expires_ms =
+            svm_now_ms(run->rig->engine) + (run->durable ? DURABLE_LIFE_MS : LIFE_MS);
         for (uint32_t i = 0; i < run->batch; i++)
             make(caller, i, expires_ms);
-        svm_run_batch(run->rig->engine, caller->submissions, run->batch, SVM_WAIT_EXECUTED,
-                      on_outcome);
+        svm_run_batch(run->rig->engine, caller->submissions, run->batch,
+                      run->durable ? SVM_WAIT_DURABLE : SVM_WAIT_EXECUTED, on_outcome);
         for (uint32_t i = 0; i < run->batch; i++)
             if (caller->submissions[i].err != SVM_OK)
                 die("refused at admission: %s", svm_err_name(caller->submissions[i].err));
         made += run->batch;
         /* What waits in order behind another thread's may be unanswered still: not more than a few batches. */
-        while (made - atomic_load_explicit(&caller->ok, memory_order_relaxed) > 32 * run->batch) {
+        while (made - atomic_load_explicit(&caller->ok, memory_order_relaxed) > run->backlog) {
             if (atomic_load_explicit(&caller->bad, memory_order_relaxed) > 0)
                 die("a transaction did not succeed: no figure");
             nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
@@ -226,15 +265,19 @@ static void must_be(const char *what, uint64_t seen, uint64_t expected)
             (unsigned long long)expected);
 }
 
-static void measure(struct run *run)
+static void nap(double seconds)
+{
+    nanosleep(&(struct timespec){.tv_sec = (time_t)seconds,
+                                 .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9)},
+              NULL);
+}
+
+static struct caller *callers_create(struct run *run)
 {
     struct caller *callers = aligned_alloc(128, run->threads * sizeof *callers);
     if (callers == NULL)
         die("out of memory");
     memset(callers, 0, run->threads * sizeof *callers);
-    struct audit before, after;
-    audit_state(&before, run->rig);
-    nanosleep(&(struct timespec){.tv_sec = EXPIRY_MS / 1000 + 1}, NULL);
     for (uint32_t i = 0; i < run->threads; i++) {
         struct caller *c = &callers[i];
         c->run = run;
@@ -246,46 +289,132 @@ static void measure(struct run *run)
             c->shared_from = 0;
             c->shared_count = 1;
         }
-        if (pthread_create(&c->thread, NULL, call, c) != 0)
-            die("cannot start a thread");
+        if (run->zipf >= 0 && c->owned_count > 0)
+            c->owned_draws = zipf_draw(DRAWS, c->owned_count, run->zipf, &c->random);
+        if (run->zipf >= 0 && run->shared.count > 0)
+            c->shared_draws = zipf_draw(DRAWS, run->shared.count, run->zipf, &c->random);
     }
+    return callers;
+}
+
+static void callers_destroy(struct caller *callers, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        free(callers[i].owned_draws);
+        free(callers[i].shared_draws);
+    }
+    free(callers);
+}
+
+/* What a run has shown. */
+struct told {
+    double from, took, cpu_s;
+    uint64_t timed, fast, consensus;
+    struct svm_latency
+        latency; /* of the path that has done more, as its callers see it: batches included */
+};
+
+static void drive(struct told *told, struct run *run, struct caller *callers)
+{
+    for (uint32_t i = 0; i < run->threads; i++)
+        if (pthread_create(&callers[i].thread, NULL, call, &callers[i]) != 0)
+            die("cannot start a thread");
     const double seconds = run->rig->settings.seconds;
-    const double warm_s = seconds < 5 ? seconds / 5 : 3;
-    nanosleep(&(struct timespec){.tv_sec = (time_t)warm_s,
-                                 .tv_nsec = (long)((warm_s - (double)(time_t)warm_s) * 1e9)},
-              NULL);
+    nap(seconds < 5 ? seconds / 5 : run->durable ? 5 : 3);
     fputs("bench: the timed part begins\n", stderr);
-    const double from = now_s(), cpu_from = cpu_s();
+    told->from = now_s();
+    const double cpu_from = cpu_s();
     const uint64_t done_from = done(callers, run->threads);
-    nanosleep(&(struct timespec){.tv_sec = (time_t)seconds,
-                                 .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9)},
-              NULL);
-    const uint64_t timed = done(callers, run->threads) - done_from;
-    const double took = now_s() - from, cpu = cpu_s() - cpu_from;
+    nap(seconds);
+    told->timed = done(callers, run->threads) - done_from;
+    told->took = now_s() - told->from;
+    told->cpu_s = cpu_s() - cpu_from;
     atomic_store(&run->stop, true);
-    uint64_t fast = 0, consensus = 0;
+    told->fast = told->consensus = 0;
     for (uint32_t i = 0; i < run->threads; i++) {
         pthread_join(callers[i].thread, NULL);
-        fast += callers[i].fast;
-        consensus += callers[i].consensus;
+        told->fast += callers[i].fast;
+        told->consensus += callers[i].consensus;
     }
-    for (int i = 0; i < 10000 && done(callers, run->threads) < fast + consensus; i++)
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    must_be("the number of successes", done(callers, run->threads), fast + consensus);
+    for (int i = 0; i < 10000 && done(callers, run->threads) < told->fast + told->consensus; i++)
+        nap(0.001);
+    must_be("the number of successes", done(callers, run->threads), told->fast + told->consensus);
+}
+
+static void print_latency(const struct svm_latency *latency)
+{
+    if (latency->count > 0)
+        printf(",\"p50_us\":%llu,\"p95_us\":%llu,\"p99_us\":%llu,\"p999_us\":%llu,\"max_us\":%llu",
+               (unsigned long long)latency->p50_us, (unsigned long long)latency->p95_us,
+               (unsigned long long)latency->p99_us, (unsigned long long)latency->p999_us,
+               (unsigned long long)latency->max_us);
+}
+
+static void report(struct run *run, const struct told *told, const struct steady_result *steady)
+{
+    const struct settings *settings = &run->rig->settings;
+    printf("{\"row\":\"engine-%s\",\"value\":%.0f,\"unit\":\"tx/s\",\"threads\":%u,\"batch\":%u,"
+           "\"seconds\":%.2f,\"cpu_ns\":%.0f,\"done\":%llu,\"fast\":%llu,\"consensus\":%llu,"
+           "\"objects\":%u,\"durability\":\"%s\",\"seed\":%llu",
+           ROW_NAMES[run->row], (double)told->timed / told->took, run->threads, run->batch,
+           told->took, told->cpu_s * 1e9 / (double)(told->timed > 0 ? told->timed : 1),
+           (unsigned long long)told->timed, (unsigned long long)told->fast,
+           (unsigned long long)told->consensus, settings->objects,
+           svm_durability_name(settings->durability), (unsigned long long)settings->seed);
+    if (run->zipf >= 0)
+        printf(",\"zipf\":%.2f", run->zipf);
+    print_latency(&told->latency);
+    steady_print(steady, told->timed, run->durable);
+    printf("}\n");
+}
+
+static void measure(struct run *run)
+{
+    struct audit before, after;
+    struct told told;
+    struct steady_result seen;
+    struct svm_stats stats;
+    audit_state(&before, run->rig);
+    nap(EXPIRY_MS / 1000 + 1);
+    struct caller *callers = callers_create(run);
+    struct steady *steady = steady_start(run->rig);
+    struct reader *reader =
+        run->reader ? reader_start(run->rig, run->owned.count > 0 ? &run->owned : &run->shared)
+                    : NULL;
+    drive(&told, run, callers);
+    steady_stop(&seen, steady, told.from, told.from + told.took);
+    if (reader != NULL)
+        reader_stop(reader);
+    svm_stats(run->rig->engine, &stats);
+    told.latency = stats.latency[told.consensus > told.fast]
+                                [run->durable ? SVM_STAGE_DURABLE : SVM_STAGE_TOTAL];
+    if (run->durable)
+        steady_require(&seen);
     audit_state(&after, run->rig);
     must_be("the number of objects", after.objects, before.objects);
     must_be("the sum of balances", after.balance, before.balance);
     must_be("the sum of counters", after.counters,
-            before.counters + consensus + (run->row == TRANSFER ? 0 : fast));
-    must_be("the sum of versions", after.versions, before.versions + fast + consensus);
-    printf("{\"row\":\"engine-%s\",\"value\":%.0f,\"unit\":\"tx/s\",\"threads\":%u,\"batch\":%u,"
-           "\"seconds\":%.2f,\"cpu_ns\":%.0f,\"done\":%llu,\"fast\":%llu,\"consensus\":%llu,"
-           "\"objects\":%u,\"seed\":%llu}\n",
-           ROW_NAMES[run->row], (double)timed / took, run->threads, run->batch, took,
-           cpu * 1e9 / (double)(timed > 0 ? timed : 1), (unsigned long long)timed,
-           (unsigned long long)fast, (unsigned long long)consensus, run->rig->settings.objects,
-           (unsigned long long)run->rig->settings.seed);
-    free(callers);
+            before.counters + told.consensus + (run->row == TRANSFER ? 0 : told.fast));
+    must_be("the sum of versions", after.versions, before.versions + told.fast + told.consensus);
+    callers_destroy(callers, run->threads);
+    if (run->durable) { /* what was answered durable is there after a restart */
+        const struct settings settings = run->rig->settings;
+        struct audit again;
+        rig_close(run->rig);
+        run->rig = rig_open(&settings);
+        audit_state(&again, run->rig);
+        if (memcmp(&again, &after, sizeof again) != 0)
+            die("the audit fails: the state after a restart is not the one before it");
+    }
+    report(run, &told, &seen);
+}
+
+static enum svm_durability durability_of(const char *text)
+{
+    for (enum svm_durability mode = SVM_MEMORY; mode <= SVM_INTERVAL; mode++)
+        if (strcmp(text, svm_durability_name(mode)) == 0)
+            return mode;
+    die("--durability is memory, write, sync or interval");
 }
 
 static uint64_t number(const char *name, const char *text)
@@ -306,7 +435,7 @@ int main(int argc, char **argv)
                                 .objects = 1000000,
                                 .seconds = 10,
                                 .seed = (uint64_t)time(NULL)};
-    struct run run = {.threads = 2, .batch = 256};
+    struct run run = {.threads = 2, .batch = 256, .zipf = -1};
     bool known = false;
     for (int i = 0; argc > 1 && i < ROWS; i++)
         if (strcmp(argv[1], ROW_NAMES[i]) == 0)
@@ -325,11 +454,31 @@ int main(int argc, char **argv)
             settings.seconds = atof(text);
         else if (strcmp(name, "--seed") == 0)
             settings.seed = number(name, text);
+        else if (strcmp(name, "--zipf") == 0)
+            run.zipf = atof(text);
+        else if (strcmp(name, "--durability") == 0)
+            settings.durability = durability_of(text);
+        else if (strcmp(name, "--datadir") == 0)
+            settings.datadir = text;
+        else if (strcmp(name, "--gc-ms") == 0)
+            settings.gc_ms = (uint32_t)number(name, text);
+        else if (strcmp(name, "--reader") == 0)
+            run.reader = number(name, text) != 0;
         else
             die("unknown option %s", name);
     }
     if (run.batch == 0 || run.batch > BATCH_MAX || run.threads == 0 || run.threads > 16)
         die("--batch is 1 to %d, --threads 1 to 16", BATCH_MAX);
+    run.durable = settings.durability != SVM_MEMORY;
+    if (run.durable != (settings.datadir != NULL))
+        die("--durability and --datadir go together");
+    if (run.zipf >= 0 && (run.row == TRANSFER || run.row == BYTES))
+        die("--zipf is for rows whose objects stay where they are");
+    /* the engine admits so many at once, whoever brings them */
+    const uint32_t share = settings.inflight / run.threads;
+    run.backlog = share > 3 * run.batch ? share - 2 * run.batch : run.batch;
+    if (run.backlog > 32 * run.batch)
+        run.backlog = 32 * run.batch;
     run.rig = rig_open(&settings);
     const bool mixed = run.row == MIXED || run.row == BLOCKS;
     const uint32_t shared = run.row == CONSENSUS || run.row == HOT ? settings.objects

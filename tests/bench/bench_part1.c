@@ -39,8 +39,7 @@ static void print_rate(const struct options *options, const struct load_result *
            (unsigned long long)result->timed, (unsigned long long)result->fast,
            (unsigned long long)result->consensus, options->rig.objects,
            (unsigned long long)options->rig.seed);
-    if (options->rig.datadir != NULL)
-        steady_print(steady, result->timed);
+    steady_print(steady, result->timed, options->rig.datadir != NULL);
     printf("}\n");
 }
 

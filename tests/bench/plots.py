@@ -23,7 +23,7 @@ COLUMNS = {
     "threads": (("value", "tx/s"), ("cpu_ns", "CPU ns/tx"), ("p99_us", "p99 us, a batch")),
     "zipf": (("value", "tx/s"), ("cpu_ns", "CPU ns/tx"), ("p99_us", "p99 us, a batch")),
     "gc": (("value", "tx/s"), ("p99_us", "p99 us, a batch"), ("p999_us", "p99.9"), ("versions_max", "versions kept, most"),
-           ("resident_max", "resident MiB, most"), ("gc_us_s", "collector us/s")),
+           ("resident_max", "resident bytes, most"), ("gc_us_s", "collector us/s")),
     "growth": (("value", "tx/s"), ("cpu_ns", "CPU ns/tx"), ("bytes_per_object", "bytes/object"), ("open_s", "start, s"),
                ("recovery_s", "recovery, s"), ("gc_us_s", "collector us/s")),
 }

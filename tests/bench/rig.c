@@ -82,6 +82,12 @@ struct rig *rig_open(const struct settings *settings)
     config.dirty_bytes_max = (uint64_t)4 << 30;
     config.tx_dedupe_bytes = (uint64_t)512 << 20;
     config.gc_snapshot_age_max_ms = 600 * 1000; /* an audit reads everything in one snapshot */
+    if (settings->gc_ms > 0) {
+        config.gc_adaptive = 0;
+        config.gc_interval_ms = config.gc_interval_min_ms = config.gc_interval_max_ms =
+            settings->gc_ms;
+        config.gc_threshold = config.gc_threshold_min = config.gc_threshold_max = UINT32_MAX;
+    }
     config.verify_signatures = false;
     config.log = log_line;
     const enum svm_err err = svm_engine_open(&rig->engine, &config, &why);

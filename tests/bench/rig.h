@@ -32,6 +32,7 @@ struct settings {
     uint32_t objects;
     double seconds;
     uint64_t seed;
+    uint32_t gc_ms;       /* collect so often and no other way; 0 = as by default */
     uint64_t cache_bytes; /* 0 = 2 GiB */
 };
 

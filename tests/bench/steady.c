@@ -116,12 +116,13 @@ void steady_require(const struct steady_result *result)
             result->dirty_first / 1048576, result->dirty_last / 1048576);
 }
 
-void steady_print(const struct steady_result *result, uint64_t done)
+void steady_print(const struct steady_result *result, uint64_t done, bool on_disk)
 {
-    printf(",\"dirty_first\":%.0f,\"dirty_last\":%.0f,\"lag_first\":%.0f,\"lag_last\":%.0f,\"log_"
-           "bytes\":%.1f,\"syncs_s\":%.0f,\"versions_max\":%.0f,\"resident_max\":%.0f,"
-           "\"gc_us_s\":%.0f",
-           result->dirty_first, result->dirty_last, result->lag_first, result->lag_last,
-           result->log_bytes / (double)(done > 0 ? done : 1), result->syncs_s, result->versions_max,
+    printf(",\"versions_max\":%.0f,\"resident_max\":%.0f,\"gc_us_s\":%.0f", result->versions_max,
            result->resident_max, result->gc_us_s);
+    if (on_disk)
+        printf(",\"dirty_first\":%.0f,\"dirty_last\":%.0f,\"lag_first\":%.0f,\"lag_last\":%.0f,"
+               "\"log_bytes\":%.1f,\"syncs_s\":%.0f",
+               result->dirty_first, result->dirty_last, result->lag_first, result->lag_last,
+               result->log_bytes / (double)(done > 0 ? done : 1), result->syncs_s);
 }

@@ -25,7 +25,8 @@ void steady_stop(struct steady_result *result, struct steady *steady, double fro
 /* steady_require: ends the process unless the dirty bytes have stayed where they were: a run in which they grow by more than a
  * quarter has borrowed its figure from the time after it. */
 void steady_require(const struct steady_result *result);
-/* steady_print: the members of a JSON object, each with a comma before it; LOG_BYTES are told for each of DONE transactions. */
-void steady_print(const struct steady_result *result, uint64_t done);
+/* steady_print: the members of a JSON object, each with a comma before it: of memory, and with ON_DISK of the log, whose bytes are told
+ * for each of DONE transactions. */
+void steady_print(const struct steady_result *result, uint64_t done, bool on_disk);
 
 #endif
