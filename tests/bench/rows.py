@@ -406,7 +406,7 @@ def sweep_rows(plan):
 def growth(objects, seed):
     """One size: what the process that holds it in memory says, and what the one that has it on disk does."""
     with host.Disk() as path:
-        lines = host.run(f"{host.PROGRAMS}/bench_growth", "--objects", objects, "--datadir", path + "/data", "--seed", seed, timeout=3600)
+        lines = host.run(f"{host.PROGRAMS}/bench_growth", "--objects", objects, "--datadir", path, "--seed", seed, timeout=3600)
     told = {}
     for line in lines:
         told.update(line)

@@ -6,8 +6,8 @@
 #include <time.h>
 
 enum { EVERY_MS = 50, SAMPLES_MAX = 100000 };
-/* Below this the dirty bytes are a few groups of the materialiser's, and their growth says nothing. */
-static const double DIRTY_SMALL = 64.0 * 1024 * 1024;
+/* Below this the dirty bytes are two batches of the materialiser's, and their growth says nothing; nor does that of a moment. */
+static const double DIRTY_SMALL = 128.0 * 1024 * 1024, STEADY_SECONDS_MIN = 5;
 
 struct sample {
     double at, dirty, lag, log_bytes, syncs, versions, resident, gc_us;
@@ -87,7 +87,7 @@ void steady_stop(struct steady_result *result, struct steady *steady, double fro
     pthread_join(steady->thread, NULL);
     const double part = (to - from) / 4;
     size_t first, end;
-    *result = (struct steady_result){0};
+    *result = (struct steady_result){.seconds = to - from};
     quarter(steady, from, from + part, &result->dirty_first, &result->lag_first);
     quarter(steady, to - part, to, &result->dirty_last, &result->lag_last);
     between(steady, from, to, &first, &end);
@@ -110,7 +110,8 @@ void steady_stop(struct steady_result *result, struct steady *steady, double fro
 
 void steady_require(const struct steady_result *result)
 {
-    if (result->dirty_last > DIRTY_SMALL && result->dirty_last > result->dirty_first * 1.25)
+    if (result->seconds >= STEADY_SECONDS_MIN && result->dirty_last > DIRTY_SMALL &&
+        result->dirty_last > result->dirty_first * 1.25)
         die("the materialiser falls behind: %.0f MiB are dirty at first and %.0f at last: no "
             "figure",
             result->dirty_first / 1048576, result->dirty_last / 1048576);

@@ -10,6 +10,7 @@
 
 struct steady;
 struct steady_result {
+    double seconds;
     double dirty_first,
         dirty_last; /* bytes of log not yet materialised: means of the first and of the last quarter */
     double lag_first, lag_last; /* transactions executed and not yet materialised */
@@ -23,7 +24,7 @@ struct steady *steady_start(struct rig *rig);
 /* steady_stop: what was seen between FROM and TO (now_s). Ends the sampling; STEADY is gone. */
 void steady_stop(struct steady_result *result, struct steady *steady, double from, double to);
 /* steady_require: ends the process unless the dirty bytes have stayed where they were: a run in which they grow by more than a
- * quarter has borrowed its figure from the time after it. */
+ * quarter has borrowed its figure from the time after it. Runs of less than 5 s are looks, and pass. */
 void steady_require(const struct steady_result *result);
 /* steady_print: the members of a JSON object, each with a comma before it: of memory, and with ON_DISK of the log, whose bytes are told
  * for each of DONE transactions. */
