@@ -36,7 +36,7 @@ enum {
     BATCH_MAX = 1024,
     ROWS = 7,
     BLOCK = 1000,
-    LIFE_MS = 500,
+    LIFE_MS = 2000,
     DURABLE_LIFE_MS = 20000,
     DRAWS = 1 << 20
 };
@@ -227,8 +227,10 @@ static void *call(void *arg)
             if (caller->submissions[i].err != SVM_OK)
                 die("refused at admission: %s", svm_err_name(caller->submissions[i].err));
         made += run->batch;
-        /* What waits in order behind another thread's may be unanswered still: not more than a few batches. */
-        while (made - atomic_load_explicit(&caller->ok, memory_order_relaxed) > run->backlog) {
+        /* What waits in order behind another thread's may be unanswered still: not more than a few batches, and few for one
+         * object. */
+        while (made - atomic_load_explicit(&caller->ok, memory_order_relaxed) >
+               (run->row == HOT ? run->batch : run->backlog)) {
             if (atomic_load_explicit(&caller->bad, memory_order_relaxed) > 0)
                 die("a transaction did not succeed: no figure");
             nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
