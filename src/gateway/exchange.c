@@ -347,7 +347,7 @@ static struct rpc_exchange *begin_quick(struct gateway *gateway, const char *bod
                                         struct rpc_exchange like)
 {
     struct quick in = {.at = body, .end = body + len};
-    if (!looks_quick(body, len)) {
+    if (len == 0 || !looks_quick(body, len)) {
         return NULL;
     }
     const bool is_batch = quick_is_array(&in);
