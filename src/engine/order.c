@@ -69,6 +69,7 @@ void order_decided(struct svm_engine *engine, struct engine_worker *worker,
         job->order_slot = slot;
         job->state = JOB_ORDERED;
         job->attempts = 0;
+        job->retry_at_ns = 0;
         engine->slot_jobs[slot] = job;
         atomic_fetch_add_explicit(&engine->ordered, 1, memory_order_relaxed);
         if (ready)

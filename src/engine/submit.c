@@ -70,6 +70,7 @@ static void job_init(struct engine_job *job, uint64_t now_ns)
     job->has_exact = job->answered = job->digest_known = false;
     job->fallback = SVM_FALLBACK_NONE;
     job->attempts = 0;
+    job->retry_at_ns = 0;
     job->void_seq = 0;
     job->refusal = NULL;
     job->parked_waiters = NULL;

@@ -606,7 +606,9 @@ static bool run_ordered(struct engine_worker *worker)
             break;
         ran += taken;
         for (size_t i = 0; i < taken; i++)
-            if (hold(worker, jobs[i]) && pass(worker, jobs[i]))
+            if (jobs[i]->retry_at_ns > worker->now_ns) /* a seat has left it in its pause */
+                job_list_push(&worker->retry, jobs[i]);
+            else if (hold(worker, jobs[i]) && pass(worker, jobs[i]))
                 jobs[n++] = jobs[i];
         run_group(worker, jobs, n);
     }
