@@ -436,13 +436,15 @@ static void route(struct engine_worker *worker, struct engine_job *job)
     job->state = JOB_ROUTED;
 }
 
-/* Brings JOB, whose inputs are to be held, to where it is executed or proposed. True = it can be executed now. */
-static bool hold(struct engine_worker *worker, struct engine_job *job)
+/* Holds JOB's inputs. False = it has met an end or a pause, or, when one BEFORE it is held and not executed yet, *LATER: what it names may
+ * be what that one makes. */
+static bool hold(struct engine_worker *worker, struct engine_job *job, bool before, bool *later)
 {
     struct svm_refusal refusal;
     refusal_clear(&refusal);
     enum attempt_result result = execute_hold(worker, job, &refusal);
-    if (result != ATTEMPT_EXECUTED)
+    *later = before && result == ATTEMPT_REFUSED && refusal.err == SVM_E_OBJECT_NOT_FOUND;
+    if (result != ATTEMPT_EXECUTED && !*later)
         settle(worker, job, result, &refusal);
     return result == ATTEMPT_EXECUTED;
 }
@@ -464,8 +466,52 @@ static bool pass(struct engine_worker *worker, struct engine_job *job)
 
 static void dispatch(struct engine_worker *worker, struct engine_job *job)
 {
-    if (hold(worker, job) && pass(worker, job))
+    bool later;
+    if (hold(worker, job, false, &later) && pass(worker, job))
         run_group(worker, &job, 1);
+}
+
+/* Those of JOBS, all held, that can be executed now are; the others are proposed. */
+static void run_held(struct engine_worker *worker, struct engine_job **jobs, size_t count)
+{
+    size_t n = 0;
+    /* The version behind the newest is what publication trims. */
+    for (size_t i = 0; i < count; i++)
+        for (uint16_t k = 0; k < jobs[i]->held_count && k < ENGINE_JOB_INPUTS; k++) {
+            const struct mvcc_version *version = mvcc_newest(jobs[i]->heads[k]);
+            if (version)
+                __builtin_prefetch(atomic_load_explicit(&version->older, memory_order_relaxed), 1);
+        }
+    for (size_t i = 0; i < count; i++)
+        if (pass(worker, jobs[i]))
+            jobs[n++] = jobs[i];
+    run_group(worker, jobs, n);
+}
+
+/* Holds and executes JOBS, in order. */
+static void run_routed(struct engine_worker *worker, struct engine_job **jobs, size_t count)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool later;
+        struct engine_job *job = jobs[i];
+        bool held = hold(worker, job, n > 0, &later);
+        if (later) {
+            run_held(worker, jobs, n);
+            n = 0;
+            held = hold(worker, job, false, &later);
+        }
+        if (!held)
+            continue;
+        for (uint16_t k = 0; k < job->held_count && k < ENGINE_JOB_INPUTS; k++) {
+            const struct mvcc_version *version = mvcc_newest(job->heads[k]);
+            __builtin_prefetch(version);
+            __builtin_prefetch((const uint8_t *)version + 64);
+            __builtin_prefetch((const uint8_t *)version + 128);
+        }
+        jobs[n++] = job;
+    }
+    run_held(worker, jobs, n);
 }
 
 /* A caller that does not wait is answered once its transaction is known to be good. */
@@ -539,35 +585,12 @@ static void run_new(struct engine_worker *worker, struct engine_job **jobs, size
     for (size_t i = 0; i < count; i++)
         if (enter(worker, jobs[i], admissions[i]))
             jobs[n++] = jobs[i];
-    count = n;
-    n = 0;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < n; i++) {
         prefetch_owners(engine, jobs[i], 3);
         answer_unwaiting(worker, jobs[i]);
         route(worker, jobs[i]);
-        if (!hold(worker, jobs[i]))
-            continue;
-        for (uint16_t k = 0; k < jobs[i]->held_count && k < ENGINE_JOB_INPUTS; k++) {
-            const struct mvcc_version *version = mvcc_newest(jobs[i]->heads[k]);
-            __builtin_prefetch(version);
-            __builtin_prefetch((const uint8_t *)version + 64);
-            __builtin_prefetch((const uint8_t *)version + 128);
-        }
-        jobs[n++] = jobs[i];
     }
-    /* The version behind the newest is what publication trims. */
-    for (size_t i = 0; i < n; i++)
-        for (uint16_t k = 0; k < jobs[i]->held_count && k < ENGINE_JOB_INPUTS; k++) {
-            const struct mvcc_version *version = mvcc_newest(jobs[i]->heads[k]);
-            if (version)
-                __builtin_prefetch(atomic_load_explicit(&version->older, memory_order_relaxed), 1);
-        }
-    count = n;
-    n = 0;
-    for (size_t i = 0; i < count; i++)
-        if (pass(worker, jobs[i]))
-            jobs[n++] = jobs[i];
-    run_group(worker, jobs, n);
+    run_routed(worker, jobs, n);
 }
 
 static void propose(struct engine_worker *worker)
@@ -608,9 +631,9 @@ static bool run_ordered(struct engine_worker *worker)
         for (size_t i = 0; i < taken; i++)
             if (jobs[i]->retry_at_ns > worker->now_ns) /* a seat has left it in its pause */
                 job_list_push(&worker->retry, jobs[i]);
-            else if (hold(worker, jobs[i]) && pass(worker, jobs[i]))
+            else
                 jobs[n++] = jobs[i];
-        run_group(worker, jobs, n);
+        run_routed(worker, jobs, n);
     }
     order_finish(engine, worker);
     return ran > 0;

@@ -48,14 +48,20 @@ static struct svm_tx_builder *start(struct svm_engine *engine, const struct svm_
 void support_pay(struct support_tx *tx, struct svm_engine *engine, const char *from,
                  const char *label, uint64_t version, const char *to, uint64_t amount)
 {
-    struct svm_dev_account sender, receiver;
     struct svm_id id;
+    svm_dev_object_id(&id, label);
+    support_pay_from(tx, engine, from, &id, version, to, amount);
+}
+
+void support_pay_from(struct support_tx *tx, struct svm_engine *engine, const char *from,
+                      const struct svm_id *id, uint64_t version, const char *to, uint64_t amount)
+{
+    struct svm_dev_account sender, receiver;
     svm_dev_account(&sender, support_account(from));
     svm_dev_account(&receiver, support_account(to));
-    svm_dev_object_id(&id, label);
     struct svm_tx_builder *builder = start(engine, &sender, version == 0);
-    int input = version ? svm_tx_builder_owned(builder, &id, version)
-                        : svm_tx_builder_owned_latest(builder, &id);
+    int input = version ? svm_tx_builder_owned(builder, id, version)
+                        : svm_tx_builder_owned_latest(builder, id);
     struct svm_op op = {.kind = SVM_OP_PAY, .input = (uint16_t)input};
     op.u.pay.to = receiver.address;
     op.u.pay.amount.units = amount;

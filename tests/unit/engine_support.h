@@ -16,6 +16,9 @@ struct support_tx {
 /* FROM's object LABEL at VERSION (0 = latest) pays AMOUNT to TO. */
 void support_pay(struct support_tx *tx, struct svm_engine *engine, const char *from,
                  const char *label, uint64_t version, const char *to, uint64_t amount);
+/* The same with the object ID. */
+void support_pay_from(struct support_tx *tx, struct svm_engine *engine, const char *from,
+                      const struct svm_id *id, uint64_t version, const char *to, uint64_t amount);
 /* FROM adds DELTA to the u64 at offset 0 of the shared object LABEL; NONCE makes it unique. */
 void support_add(struct support_tx *tx, struct svm_engine *engine, const char *from,
                  const char *label, int64_t delta, uint64_t nonce);

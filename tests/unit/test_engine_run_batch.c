@@ -122,6 +122,28 @@ START_TEST(copies_are_executed_once)
 }
 END_TEST
 
+/* A coin that one transaction of the batch makes is spent by the next: bob's, then carol's, ... */
+START_TEST(what_it_makes_it_can_use)
+{
+    enum { LENGTH = 40 };
+    static const char *const names[] = {"alice", "bob", "carol", "dave"};
+    struct rig rig;
+    struct support_wait wait;
+    static struct support_tx txs[LENGTH];
+    rig_init(&rig, modes[_i]);
+    rig_open(&rig);
+    struct svm_id coin;
+    svm_dev_object_id(&coin, "alice spare 0");
+    for (unsigned i = 0; i < LENGTH; i++) {
+        support_pay_from(&txs[i], rig.engine, names[i % 4], &coin, 0, names[(i + 1) % 4], 900 - i);
+        svm_tx_new_object_id(&coin, &txs[i].digest, 0);
+    }
+    run_all(&rig, &wait, txs, LENGTH, SVM_WAIT_EXECUTED);
+    ck_assert_uint_eq(wait.ok, LENGTH);
+    rig_deinit(&rig);
+}
+END_TEST
+
 /* Exact versions one after the other, over more than one part and many groups: whoever meets its own group's claim comes next. */
 START_TEST(chains_run_through)
 {
@@ -539,6 +561,7 @@ int main(void)
     tcase_set_timeout(tcase, 300);
     tcase_add_loop_test(tcase, as_submitted, 0, MODES);
     tcase_add_loop_test(tcase, copies_are_executed_once, 0, MODES);
+    tcase_add_loop_test(tcase, what_it_makes_it_can_use, 0, MODES);
     tcase_add_loop_test(tcase, chains_run_through, 0, MODES);
     tcase_add_loop_test(tcase, own_group_is_no_contention, 0, MODES);
     tcase_add_loop_test(tcase, large_ones_share_a_place, 0, MODES);
