@@ -277,7 +277,7 @@ static void count_free(struct block *batches, bool done)
             chunk_of(block)->free = done ? 0 : chunk_of(block)->free + 1;
 }
 
-enum { GONE = UINT32_MAX }; /* in `free` */
+#define GONE UINT32_MAX /* in `free` */
 
 /* Is CHUNK all free? The first time it is said of one, it joins *GONE_OUT. */
 static bool chunk_goes(struct chunk *chunk, const struct chunk *carving, struct chunk **gone_out)
