@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "engine/internal.h"
 #include "engine_rig.h"
@@ -368,12 +369,40 @@ START_TEST(a_checkpoint_opens)
 }
 END_TEST
 
+/* Executed means that it can be read: while a position before it is open, nobody is told. */
+START_TEST(nobody_is_told_before_it_can_be_read)
+{
+    static struct engine_record nothing = {.kind = RECORD_VOID};
+    struct support_tx tx;
+    struct support_wait wait;
+    rig_init(&rig, _i == 0 ? SVM_MEMORY : SVM_WRITE);
+    rig_open(&rig);
+    support_wait_init(&wait, 1);
+    support_pay(&tx, rig.engine, "alice", "alice spare 0", 1, "bob", 3);
+    uint64_t gap = mvcc_seq_next(rig.engine->mvcc);
+    ck_assert_int_eq(
+        svm_submit(rig.engine, tx.bytes, SVM_WAIT_EXECUTED, support_wait_one, &wait, NULL), SVM_OK);
+    while (mvcc_seq_outstanding(rig.engine->mvcc) < 2)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    pthread_mutex_lock(&wait.lock);
+    ck_assert_uint_eq(wait.ok, 0);
+    pthread_mutex_unlock(&wait.lock);
+    mvcc_seq_hand_over(rig.engine->mvcc, gap, &nothing);
+    support_wait_all(&wait);
+    ck_assert_uint_eq(wait.ok, 1);
+    ck_assert_uint_ge(svm_applied_seq(rig.engine), gap + 1);
+    rig_deinit(&rig);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("engine");
     TCase *tc = tcase_create("life");
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, close_waits_for_commits);
+    tcase_add_loop_test(tc, nobody_is_told_before_it_can_be_read, 0, 2);
     tcase_add_loop_test(tc, drain_answers_everything, SVM_MEMORY, SVM_INTERVAL + 1);
     tcase_add_test(tc, a_pause_is_no_leap);
     tcase_add_test(tc, a_leap_stops_admission_until_the_clocks_agree);

@@ -2,8 +2,10 @@
 #include "store_bed.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -324,6 +326,46 @@ START_TEST(a_torn_record_is_overwritten)
 }
 END_TEST
 
+/* In place of libc's: what the log asks the disk for is counted, and can fail. */
+static unsigned syncs;
+static bool syncs_fail;
+
+int fdatasync(int fd)
+{
+    syncs++;
+    if (!syncs_fail)
+        return (int)syscall(SYS_fdatasync, fd);
+    errno = EIO;
+    return -1;
+}
+
+START_TEST(what_is_synced_has_reached_the_disk)
+{
+    struct fixture fixture;
+    start(&fixture);
+    put(&fixture, SMALL_BYTES, false);
+    unsigned before = syncs;
+    put(&fixture, SMALL_BYTES, false);
+    ck_assert_uint_eq(syncs, before);
+    put(&fixture, SMALL_BYTES, true);
+    ck_assert_uint_eq(syncs, before + 1);
+    ck_assert_int_eq(fixture.kv.sync(fixture.kv.self), SVM_OK);
+    ck_assert_uint_eq(syncs, before + 2);
+
+    /* A sync that failed is an error, and after it nothing is taken any more: what the disk has is not known. */
+    uint8_t key[8];
+    bytes_put_u64be(key, fixture.next);
+    const struct svm_kv_op op = {.key = {key, sizeof key}, .value = {big, SMALL_BYTES}};
+    syncs_fail = true;
+    ck_assert_int_eq(fixture.kv.write(fixture.kv.self, &op, 1, true), SVM_E_IO);
+    syncs_fail = false;
+    ck_assert_ptr_nonnull(fixture.kv.failure(fixture.kv.self));
+    ck_assert_int_eq(fixture.kv.write(fixture.kv.self, &op, 1, true), SVM_E_IO);
+    fixture.kv.close(fixture.kv.self);
+    bed_remove(fixture.dir);
+}
+END_TEST
+
 START_TEST(an_error_is_said_and_final)
 {
     struct svm_kv_ops kv;
@@ -343,6 +385,7 @@ int main(void)
     tcase_add_test(tcase, what_was_there_before_does_not_shine_through);
     tcase_add_test(tcase, a_spare_with_a_new_head_is_empty);
     tcase_add_test(tcase, a_torn_record_is_overwritten);
+    tcase_add_test(tcase, what_is_synced_has_reached_the_disk);
     tcase_add_test(tcase, an_error_is_said_and_final);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
