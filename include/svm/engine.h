@@ -163,7 +163,8 @@ void svm_submit_batch(struct svm_engine *engine, struct svm_submission *submissi
                       enum svm_wait wait, svm_submit_fn *callback);
 /* svm_run_batch: the same, and the calling thread does the work of a worker on them, so that nothing crosses from one core to another.
  * For embedders that bring their own threads: with one per core give svm_config.workers = 1. When it returns, each entry has been
- * executed or refused, or waits behind others for an object; callbacks may run within the call. At most ENGINE_SEATS (16)
+ * executed or refused, or is in the hands of other threads: behind others in the order of an object, or after meeting a claim. Callbacks,
+ * also those of others, may run within the call, and while it lasts the thread takes on what became ready behind its own. At most ENGINE_SEATS (16)
  * threads at once; a further one's batch goes the way of svm_submit_batch. */
 void svm_run_batch(struct svm_engine *engine, struct svm_submission *submissions, size_t count,
                    enum svm_wait wait, svm_submit_fn *callback);

@@ -2,7 +2,7 @@
  *
  *   submit.c    admission: credits, limits, which worker                              any thread
  *   worker.c    one step of a worker: decode, dedupe, verify, route, run, retry       W
- *   execute.c   one attempt: hold, claim, check, apply, seq, validate, publish        W
+ *   execute.c   groups of attempts: hold, claim, check, apply, seq, validate, publish W
  *   order.c     the solo order and the dependency scheduler                           W (under order_lock)
  *   receipts.c  receipts by digest = the dedupe table, and who waits for them         any thread
  *   commit.c    hand-over in order of seq, groups, durability, last answers           W (executed), C (durable)
@@ -14,8 +14,10 @@
  *   stats.c     counters and histograms                                               any thread
  *   open.c      settings, threads, life
  *
+ * W is a worker, or a caller's thread on a seat (svm_run_batch): whoever holds a struct engine_worker.
+ *
  * Lock order (a thread takes them left to right and never waits while it holds a claim): order_lock; complete_lock;
- * a receipt shard; an owner shard. */
+ * a receipt line; a receipt shard; an owner shard. */
 #ifndef ENGINE_INTERNAL_H
 #define ENGINE_INTERNAL_H
 

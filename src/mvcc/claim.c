@@ -33,6 +33,9 @@
  * 2 and 3 together: T sees of x exactly the versions with a lower seq. QED. An absent read is the same with the word ABSENT, which is
  * why an absent key has a head, and a new key is inserted claimed before N.
  *
+ * Several transactions of one thread may take their numbers with one step (mvcc_seq_next_many), when all of them have done R and C, and
+ * then do V and P one after the other: each of them has C before N before V as above, and their claims do not overlap.
+ *
  * Words are not repeated: a published version is greater than the head's last (asserted), so LIVE(v) comes once. ABSENT may go to
  * claimed and back when a writer gives up, and then nothing has changed. A head that was read is held, so it is not evicted and
  * loaded anew under the same key. Maintenance claims (bit 4) change neither word nor newest version and take no seq: validation

@@ -23,16 +23,6 @@ struct options {
     const char *datadir;
 };
 
-static uint64_t resident_bytes(void)
-{
-    unsigned long long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    if (file == NULL || fscanf(file, "%*u %llu", &pages) != 1)
-        die("cannot read the process's size");
-    fclose(file);
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
 /* What one run of one load says. */
 struct seen {
     double rate, cpu_ns, gc_us_per_s;
@@ -66,14 +56,14 @@ static void in_memory(const struct options *options)
     struct settings settings = options->rig;
     settings.durability = SVM_MEMORY;
     struct rig *rig = rig_open(&settings);
-    const uint64_t before = resident_bytes();
+    const uint64_t before = process_bytes();
     const double started = now_s();
     population_create(&coins, rig, POPULATION_COINS, settings.objects);
     const double created_s = now_s() - started;
     svm_stats(rig->engine, &stats);
     /* receipts of the making and the owner index included, what the generator remembers not */
     const double own = sizeof coins.ids[0] + sizeof coins.versions[0];
-    const double each = (double)(resident_bytes() - before) / settings.objects - own;
+    const double each = (double)(process_bytes() - before) / settings.objects - own;
     const struct seen transfer = run(rig, &coins, true);
     printf("{\"row\":\"growth-memory\",\"objects\":%u,\"create_per_s\":%.0f,\"tx_per_s\":%.0f,"
            "\"cpu_ns\":%.0f,\"bytes_resident_each\":%.0f,\"bytes_counted_each\":%.0f,"

@@ -109,16 +109,6 @@ static void run_fill(const struct options *options)
     printf("{\"row\":\"fill\",\"value\":%llu}\n", (unsigned long long)audit.objects);
 }
 
-static uint64_t resident_bytes(void)
-{
-    unsigned long long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    if (file == NULL || fscanf(file, "%*u %llu", &pages) != 1)
-        die("cannot read the process's size");
-    fclose(file);
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
 static int compare_ids(const void *left, const void *right)
 {
     return memcmp(left, right, sizeof(struct svm_id));
@@ -163,9 +153,9 @@ static void run_memory(const struct options *options)
 
     rig = rig_open(&options->rig);
     malloc_trim(0);
-    const uint64_t before = resident_bytes();
+    const uint64_t before = process_bytes();
     load_objects(rig, &counters);
-    const uint64_t after = resident_bytes();
+    const uint64_t after = process_bytes();
     svm_stats(rig->engine, &stats);
     if (stats.resident_objects < counters.count)
         die("only %llu objects are resident", (unsigned long long)stats.resident_objects);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/bytes.h"
 
@@ -20,6 +21,16 @@ void die(const char *format, ...)
     fputc('\n', stderr);
     va_end(args);
     exit(1);
+}
+
+uint64_t process_bytes(void)
+{
+    unsigned long long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file == NULL || fscanf(file, "%*u %llu", &pages) != 1)
+        die("cannot read the process's size");
+    fclose(file);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 double now_s(void)

@@ -12,6 +12,8 @@
 
 /* die: one sentence to stderr, exit code 1. */
 _Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* process_bytes: what this process holds of main memory. */
+uint64_t process_bytes(void);
 /* now_s: monotonic seconds. */
 double now_s(void);
 /* Pseudo-random, seeded, printed with the results. SplitMix64. */

@@ -24,7 +24,6 @@ enum { WINDOW = 64, START_S = 60, INT4OID = 23 };
 
 struct session {
     PGconn *connection;
-    uint32_t under_way;
 };
 
 static const char TRANSFER[] =
@@ -201,7 +200,6 @@ static void send_one(struct compare_client *client)
     if (!PQsendQueryPrepared(session->connection, "one", count, values, lengths, binary, 1) ||
         !PQpipelineSync(session->connection))
         die("postgresql: %s", PQerrorMessage(session->connection));
-    session->under_way++;
 }
 
 static bool has_succeeded(const PGresult *result, enum compare_workload workload)
@@ -227,28 +225,6 @@ static void take_one(struct compare_client *client)
     if (PQresultStatus(result) != PGRES_PIPELINE_SYNC)
         die("postgresql: %s", PQerrorMessage(session->connection));
     PQclear(result);
-    session->under_way--;
-}
-
-/* step: the window refilled, half of it taken in. */
-static uint64_t step(struct compare_client *client)
-{
-    const struct session *session = client->session;
-    const uint32_t half = (client->compare->window + 1) / 2;
-    while (session->under_way < client->compare->window)
-        send_one(client);
-    for (uint32_t i = 0; i < half; i++)
-        take_one(client);
-    return half;
-}
-
-static uint64_t drain(struct compare_client *client)
-{
-    const struct session *session = client->session;
-    const uint64_t count = session->under_way;
-    while (session->under_way > 0)
-        take_one(client);
-    return count;
 }
 
 static void end(struct compare_client *client)
@@ -283,8 +259,8 @@ static const struct compare_system systems[] = {{.name = "postgres",
                                                  .window = WINDOW,
                                                  .open = open_postgres,
                                                  .begin = begin,
-                                                 .step = step,
-                                                 .drain = drain,
+                                                 .send = send_one,
+                                                 .take = take_one,
                                                  .end = end,
                                                  .scan = scan,
                                                  .close = close_postgres,

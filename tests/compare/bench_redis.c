@@ -34,7 +34,6 @@ struct state {
 };
 struct session {
     redisContext *context;
-    uint32_t under_way;
 };
 
 static redisContext *connect_now(const struct state *state)
@@ -152,7 +151,6 @@ static void send_one(struct compare_client *client)
     if (redisAppendCommandArgv(session->context, is_transfer ? 5 : 2,
                                is_transfer ? transfer : counter, NULL) != REDIS_OK)
         die("redis: %s", session->context->errstr);
-    session->under_way++;
 }
 
 static void take_one(struct compare_client *client)
@@ -162,28 +160,6 @@ static void take_one(struct compare_client *client)
     if (reply->type != REDIS_REPLY_INTEGER || reply->integer < 1)
         die("redis: a transaction did not succeed");
     freeReplyObject(reply);
-    session->under_way--;
-}
-
-/* step: the window refilled, half of it taken in. */
-static uint64_t step(struct compare_client *client)
-{
-    const struct session *session = client->session;
-    const uint32_t half = (client->compare->window + 1) / 2;
-    while (session->under_way < client->compare->window)
-        send_one(client);
-    for (uint32_t i = 0; i < half; i++)
-        take_one(client);
-    return half;
-}
-
-static uint64_t drain(struct compare_client *client)
-{
-    const struct session *session = client->session;
-    const uint64_t count = session->under_way;
-    while (session->under_way > 0)
-        take_one(client);
-    return count;
 }
 
 static void end(struct compare_client *client)
@@ -241,8 +217,8 @@ static const struct compare_system systems[] = {{.name = "redis",
                                                  .window = WINDOW,
                                                  .open = open_redis,
                                                  .begin = begin,
-                                                 .step = step,
-                                                 .drain = drain,
+                                                 .send = send_one,
+                                                 .take = take_one,
                                                  .end = end,
                                                  .scan = scan,
                                                  .close = close_redis,

@@ -61,6 +61,34 @@ static void count(struct compare_client *client, uint64_t more)
     atomic_store_explicit(&client->done, done + more, memory_order_relaxed);
 }
 
+/* Takes COUNT of what is under way. */
+static uint64_t take_some(struct compare_client *client, const struct compare_system *system,
+                          uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        system->take(client);
+    client->under_way -= count;
+    return count;
+}
+
+/* step: of a pipelining system the window is refilled and half of it taken. */
+static uint64_t step(struct compare_client *client, const struct compare_system *system)
+{
+    const uint32_t window = client->compare->window;
+    if (system->step != NULL)
+        return system->step(client);
+    for (; client->under_way < window; client->under_way++)
+        system->send(client);
+    return take_some(client, system, (window + 1) / 2);
+}
+
+static uint64_t drain(struct compare_client *client, const struct compare_system *system)
+{
+    if (system->take != NULL)
+        return take_some(client, system, client->under_way);
+    return system->drain != NULL ? system->drain(client) : 0;
+}
+
 static void *run_client(void *arg)
 {
     struct compare_client *client = arg;
@@ -71,9 +99,8 @@ static void *run_client(void *arg)
     while (!atomic_load(&clients_go))
         nanosleep(&(struct timespec){.tv_nsec = 1000 * 1000}, NULL);
     while (!atomic_load_explicit(&clients_stop, memory_order_relaxed))
-        count(client, system->step(client));
-    if (system->drain != NULL)
-        count(client, system->drain(client));
+        count(client, step(client, system));
+    count(client, drain(client, system));
     if (system->end != NULL)
         system->end(client);
     return NULL;

@@ -47,12 +47,14 @@ struct compare_client {
     uint32_t index;
     struct random random;
     uint64_t drawn;
-    uint64_t retries; /* attempts that were defeated and repeated */
-    void *session;    /* the system's */
+    uint64_t retries;   /* attempts that were defeated and repeated */
+    void *session;      /* the system's */
+    uint32_t under_way; /* of a pipelining system: sent and not taken */
     _Alignas(64) _Atomic uint64_t done;
 };
 
-/* A system under comparison. Every function but step and drain may be NULL where there is nothing to do. */
+/* A system under comparison: it has `step`, or, when it pipelines through a connection, `send` and `take`. Every other function may be NULL
+ * where there is nothing to do. */
 struct compare_system {
     const char *name;
     const char *(*missing)(void); /* the Debian packages that it lacks here, or NULL */
@@ -63,6 +65,8 @@ struct compare_system {
     uint64_t (*step)(
         struct compare_client *client); /* some transactions; returns how many were acknowledged */
     uint64_t (*drain)(struct compare_client *client); /* what is under way; returns the same */
+    void (*send)(struct compare_client *client);      /* one transaction */
+    void (*take)(struct compare_client *client);      /* the answer to the oldest one */
     void (*end)(struct compare_client *client);
     void (*scan)(struct compare *compare); /* compare_saw for each object */
     void (*close)(struct compare *compare);
