@@ -1,6 +1,6 @@
 # SuperVM: one Makefile, no recursion into folders. `make help` lists the commands.
 #
-#   BUILD=release|debug|asan|tsan|ubsan|cov   kind of build (default release)
+#   BUILD=release|debug|asan|tsan|ubsan|cov|prove   kind of build (default release; prove: with the points of base/fault.h)
 #   CC=gcc|clang                              compiler (default gcc)
 #   WERROR=1                                  a warning is an error (CI)
 #
@@ -35,12 +35,13 @@ OPT_asan := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 OPT_ubsan := -O1 -fsanitize=undefined -fno-sanitize-recover=all
 OPT_tsan := -O1 -fsanitize=thread $(if $(IS_CLANG),,-Wno-tsan)
 OPT_cov := -O0 --coverage
+OPT_prove := -O1 -DSVM_FAULTS
 SAN_asan := -fsanitize=address,undefined
 SAN_ubsan := -fsanitize=undefined
 SAN_tsan := -fsanitize=thread
 SAN_cov := --coverage
 
-KINDS := release debug asan tsan ubsan cov
+KINDS := release debug asan tsan ubsan cov prove
 ifeq ($(filter $(BUILD),$(KINDS)),)
 $(error BUILD=$(BUILD) is unknown; one of: $(KINDS))
 endif

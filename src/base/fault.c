@@ -4,6 +4,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/rng.h"
@@ -31,6 +33,27 @@ void fault_point(const char *name)
     if (hook_fn != NULL) {
         hook_fn(hook_arg, name);
     }
+}
+
+static const char *bug_name;
+static bool bug_is_set;
+
+__attribute__((constructor)) static void bug_from_environment(void)
+{
+    const char *name = getenv("SVM_BUG");
+    if (!bug_is_set)
+        bug_name = name != NULL && name[0] != 0 ? name : NULL;
+}
+
+void fault_bug_set(const char *name)
+{
+    bug_name = name;
+    bug_is_set = true;
+}
+
+bool fault_bug(const char *name)
+{
+    return bug_name != NULL && strcmp(bug_name, name) == 0;
 }
 
 void fault_jitter(void *arg, const char *point)
