@@ -85,6 +85,31 @@ START_TEST(files_are_private)
 }
 END_TEST
 
+START_TEST(where_others_may_write_is_refused)
+{
+    struct bed bed;
+    static const mode_t open_to_others[] = {0770, 0707, 0722, 01777};
+    bed_init_dir(&bed, 1, STORE_SYNC);
+    for (unsigned i = 0; i < sizeof open_to_others / sizeof open_to_others[0]; i++) {
+        ck_assert_int_eq(chmod(bed.dir, open_to_others[i]), 0);
+        ck_assert_int_eq(bed_try_open(&bed), SVM_E_FOREIGN_DATA);
+        ck_assert_ptr_nonnull(strstr(bed.reason, "chmod 700"));
+        ck_assert(!exists(&bed, "LOCK"));
+    }
+    ck_assert_int_eq(chmod(bed.dir, 0755), 0); /* reading is the operator's business */
+    bed_open(&bed);
+    bed_commit(&bed, 2);
+    bed_close(&bed);
+    if (geteuid() == 0) {
+        ck_assert_int_eq(chown(bed.dir, 12345, 12345), 0);
+        ck_assert_int_eq(bed_try_open(&bed), SVM_E_FOREIGN_DATA);
+        ck_assert_ptr_nonnull(strstr(bed.reason, "belongs to user 12345"));
+        ck_assert_int_eq(chown(bed.dir, 0, 0), 0);
+    }
+    bed_deinit(&bed);
+}
+END_TEST
+
 START_TEST(one_process_at_a_time)
 {
     struct bed bed;
@@ -487,6 +512,7 @@ int main(int argc, char **argv)
         tcase_set_timeout(tcase, 200);
         tcase_add_test(tcase, a_directory_comes_back);
         tcase_add_test(tcase, files_are_private);
+        tcase_add_test(tcase, where_others_may_write_is_refused);
         tcase_add_test(tcase, one_process_at_a_time);
         tcase_add_test(tcase, foreign_data_is_refused_and_not_touched);
         tcase_add_test(tcase, an_unusable_path_is_an_error);
