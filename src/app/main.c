@@ -15,6 +15,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 extern char **environ;
 
@@ -74,6 +75,7 @@ int main(int argc, char **argv)
 
     /*~ From here on the log speaks. The engine comes before the network: it takes the lock of the data directory and replays
      * the log behind the state, and only a node that knows its state may answer anybody. */
+    umask(0077); /* what the database library creates is nobody else's either */
     if (!daemon_init(&daemon)) {
         return 1;
     }

@@ -239,10 +239,21 @@ static enum svm_err make_top(const char *path, char reason[120])
         return io_error(reason, "create", path);
     if (stat(path, &info) != 0)
         return io_error(reason, "look at", path);
-    if (S_ISDIR(info.st_mode))
-        return SVM_OK;
-    SAY(reason, "%s is not a directory", path);
-    return SVM_E_IO;
+    if (!S_ISDIR(info.st_mode)) {
+        SAY(reason, "%s is not a directory", path);
+        return SVM_E_IO;
+    }
+    /* Who can swap a file can say what the state is. Reading is the operator's business. */
+    if (info.st_uid != geteuid()) {
+        SAY(reason, "%.60s belongs to user %u, not to this process's", path, info.st_uid);
+        return SVM_E_FOREIGN_DATA;
+    }
+    if (info.st_mode & (S_IWGRP | S_IWOTH)) {
+        SAY(reason, "others may write to %.50s (mode %o): chmod 700 it", path,
+            info.st_mode & 07777);
+        return SVM_E_FOREIGN_DATA;
+    }
+    return SVM_OK;
 }
 
 enum svm_err store_dir_open(struct store_dir *dir, const char *path,

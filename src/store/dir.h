@@ -25,8 +25,8 @@ void store_dir_init(struct store_dir *dir);
 
 /* store_dir_open: make PATH if it is missing, lock it, tell whether FORMAT is there.
  *   is_new_out  out  nothing is there but what an interrupted creation may have left
- * Returns SVM_OK, SVM_E_LOCKED, SVM_E_FOREIGN_DATA (other files and no FORMAT, or another format or GENESIS), SVM_E_IO,
- *         SVM_E_NO_MEMORY. Whatever it returns, store_dir_close cleans up. */
+ * Returns SVM_OK, SVM_E_LOCKED, SVM_E_FOREIGN_DATA (other files and no FORMAT, another format or GENESIS, another owner, or
+ *         others may write), SVM_E_IO, SVM_E_NO_MEMORY. Whatever it returns, store_dir_close cleans up. */
 SVM_MUST_USE enum svm_err store_dir_open(struct store_dir *dir, const char *path,
                                          const struct svm_digest *genesis, bool *is_new_out,
                                          char reason[120]);
