@@ -243,7 +243,7 @@ build/demos: | $(FLAGS_FILE)
 
 # ---- commands --------------------------------------------------------------------------------------------------------
 
-.PHONY: help setup run demo demos stop test check check-source unit rpc-test model bench bench-quick bench-full compare format install clean
+.PHONY: help setup run demo demos stop test check check-source unit rpc-test crash-long model bench bench-quick bench-full compare format install clean
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 	@echo "  make room-<name>    compile one room        make test-<room>    build and run its unit tests"
@@ -283,6 +283,9 @@ unit: ## build and run every unit test of this kind of build (BUILD=)
 
 rpc-test: all ## golden JSON-RPC exchanges and HTTP edge cases against a fresh node
 	@tests/rpc/run
+
+crash-long: ## kill -9: 1,000 cycles in each mode and every named point 20 times; goes on where it was stopped
+	@tests/crash/run long
 
 model: ## the protocol's models, searched exhaustively by spin within large bounds (minutes, 2 GiB)
 	@scripts/setup test

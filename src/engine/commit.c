@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
+
 /* Positions are finished in any order; `applied` is the end of the contiguous prefix. Behind it run, each in order of seq:
  *
  *     completed   the `executed` answers were given           whoever holds complete_lock (it is only ever tried)
@@ -96,6 +98,7 @@ static void walk_durable(struct svm_engine *engine)
     for (struct receipt_entry *entry; (entry = receipts_next_durable(line, durable));) {
         if (!receipts_awaited(entry))
             continue;
+        FAULT_POINT("engine.durable.before");
         const struct svm_receipt *receipt = atomic_load(&entry->receipt);
         struct engine_waiter *waiters = receipts_detach(engine->receipts, entry, SVM_WAIT_DURABLE);
         answer_waiters(engine, waiters, &entry->digest, receipt, NULL);
@@ -108,6 +111,7 @@ static void complete_range(struct svm_engine *engine, uint64_t at, uint64_t to)
 {
     if (at == to)
         return;                                /* somebody else was faster */
+    FAULT_POINT("engine.executed.before");
     atomic_thread_fence(memory_order_seq_cst); /* for receipts_awaited */
     for (uint64_t seq = at + 1; seq <= to; seq++) {
         struct engine_record *record = mvcc_seq_peek(engine->mvcc, seq);
@@ -115,6 +119,7 @@ static void complete_range(struct svm_engine *engine, uint64_t at, uint64_t to)
             answer_executed(engine, (struct engine_job *)record);
     }
     atomic_store(&engine->completed, to);
+    FAULT_POINT("engine.executed.after");
 }
 
 void complete_executed(struct svm_engine *engine)
@@ -241,6 +246,7 @@ static void group_answer(struct svm_engine *engine, struct group *group, bool fa
 {
     struct engine_job *logged[ENGINE_BATCH];
     uint32_t count = 0;
+    FAULT_POINT("engine.answer.before");
     atomic_store_explicit(&engine->committed, group->last, memory_order_release);
     const uint64_t now_ns = engine_now_ns(engine);
     for (struct engine_job *job; (job = job_list_pop(&group->jobs));) {
@@ -251,6 +257,7 @@ static void group_answer(struct svm_engine *engine, struct group *group, bool fa
             count = 0;
         }
     }
+    FAULT_POINT("engine.answer.after");
     park_wake_all(&engine->durable_park);
 }
 

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/fault.h"
+
 /* Two threads keep house. G collects versions, moves the floor, watches disk and clock: short steps, always on time. The
  * materialiser carries the log into the state and may wait for the disk; it is apart so that its waits never hold the floor. */
 
@@ -110,9 +112,11 @@ bool gc_step(struct svm_engine *engine, bool forced)
     uint64_t age = config_of(engine)->gc_snapshot_age_max_ms;
     mvcc_floor_advance(engine->mvcc, engine->gc_mvcc, now_ms > age ? now_ms - age : 0);
     uint64_t worth, found = garbage(engine, &worth);
+    FAULT_POINT("engine.gc.before");
     bool ran = forced || found >= worth || over_cache(engine);
     if (ran)
         collect(engine);
+    FAULT_POINT("engine.gc.after");
     owners_sweep(engine->owners, store_materialised(engine->store));
     adapt(engine, found);
     mvcc_offline(engine->gc_mvcc);
@@ -225,6 +229,7 @@ bool materialiser_step(struct svm_engine *engine)
     size_t bytes_max = hurry ? STORE_PACE_BYTES : STORE_PACED;
     pthread_mutex_lock(&engine->state_lock);
     bool failed = state_failed(engine, store_materialise(engine->store, bytes_max, &did));
+    FAULT_POINT("engine.materialise.after");
     pthread_mutex_unlock(&engine->state_lock);
     return !failed && did > 0;
 }
@@ -240,6 +245,7 @@ static void trim(struct svm_engine *engine)
 {
     pthread_mutex_lock(&engine->state_lock);
     state_failed(engine, store_trim(engine->store));
+    FAULT_POINT("engine.trim.after");
     pthread_mutex_unlock(&engine->state_lock);
 }
 

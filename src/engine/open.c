@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/fault.h"
+
 /* ---- settings ----------------------------------------------------------------------------------------------------- */
 
 void svm_config_init(struct svm_config *config)
@@ -573,6 +575,7 @@ enum svm_err svm_engine_open(struct svm_engine **engine_out, const struct svm_co
     }
     if (err == SVM_OK)
         err = open_store(engine, &opened, local.reason);
+    FAULT_POINT("engine.open.recovered");
     if (err == SVM_OK) {
         start_time(engine, opened.node_ms);
         engine->receipts_before_start = opened.receipts_seen != 0;

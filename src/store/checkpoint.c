@@ -115,6 +115,7 @@ static enum svm_err checkpoint_fill(struct store *store, const char *dir, uint64
         err = copy_file(store->dir.path, dir, "genesis.json", reason);
     if (err == SVM_OK)
         err = manifest_write(store, dir, *seq_out, &hash, reason);
+    FAULT_POINT("store.checkpoint.after_manifest");
     if (err == SVM_OK)
         err = copy_file(store->dir.path, dir, "FORMAT", reason);
     return err;
@@ -149,6 +150,7 @@ enum svm_err store_checkpoint(struct store *store, const char *dir, uint64_t *se
     }
     if (err == SVM_OK)
         err = checkpoint_fill(store, partial, seq_out, reason);
+    FAULT_POINT("store.checkpoint.before_rename");
     if (err == SVM_OK && rename(partial, dir) != 0) {
         SAY(reason, "cannot rename %s: %s", partial, strerror(errno));
         err = SVM_E_IO;

@@ -100,6 +100,7 @@ enum svm_err store_dir_write(const char *path, const char *name, const char *tex
         return no_memory(reason);
     }
     enum svm_err err = write_synced(fresh, text, reason);
+    FAULT_POINT("store.dir.before_rename");
     if (err == SVM_OK && rename(fresh, full) != 0)
         err = io_error(reason, "rename", fresh);
     if (err == SVM_OK)

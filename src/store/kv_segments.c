@@ -165,6 +165,7 @@ static enum svm_err segment_create(struct segments *log)
         if (renameat(log->dir_fd, spare, log->dir_fd, name) == 0)
             break;
     }
+    FAULT_POINT("store.segment.before_create");
     segment->fd = openat(log->dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (segment->fd < 0 || !store_segment_begin(segment) || fsync(log->dir_fd) != 0) {
         enum svm_err err = fail(log, "create", name);
@@ -173,6 +174,7 @@ static enum svm_err segment_create(struct segments *log)
         free(segment);
         return err;
     }
+    FAULT_POINT("store.segment.after_create");
     pthread_mutex_lock(&log->lock);
     bool good = segment_add(log, segment);
     log->next_number += good;
@@ -195,6 +197,7 @@ static enum svm_err segment_remove(struct segments *log, struct store_segment *s
     segment_release_locked(segment);
     pthread_mutex_unlock(&log->lock);
     unsigned index = alone && reuse ? spare_find(log, 0, false) : SPARES_MAX;
+    FAULT_POINT("store.segment.before_remove");
     if (index < SPARES_MAX) {
         spare_name(spare, index);
         if (renameat(log->dir_fd, name, log->dir_fd, spare) != 0)
@@ -323,6 +326,7 @@ static enum svm_err cut(struct segments *log, uint64_t from)
                 keep == 0 ? segment->end : segment->records[keep].at - STORE_RECORD_HEAD_BYTES;
             if (ftruncate(segment->fd, (off_t)end) != 0 || fdatasync(segment->fd) != 0)
                 return fail(log, "truncate", "a segment of the log");
+            FAULT_POINT("store.cut.after_truncate");
             pthread_mutex_lock(&log->lock);
             segment->count = keep;
             segment->end = end;

@@ -242,6 +242,8 @@ static enum svm_err runs_merge(struct store *store)
         bool as_file = runs->entry_count >= MERGE_FILE_ENTRIES && store->state_kv.ingest != NULL;
         if (err == SVM_OK && merged)
             err = rows_write(store, as_file);
+        if (merged)
+            FAULT_POINT("store.runs.merged");
         store_batch_clear(&store->batch);
         if (err == SVM_OK && merged)
             store_runs_publish(runs);
@@ -283,6 +285,7 @@ enum svm_err store_materialise_upto(struct store *store, uint64_t upto, size_t b
 
     SVM_ASSERT(meta.seq > store->meta.seq);
     store->meta = meta;
+    FAULT_POINT("store.materialise.before_publish");
     store_receipts_publish(&store->receipts);
     atomic_fetch_sub_explicit(&store->dirty_bytes, bytes, memory_order_relaxed);
     atomic_store_explicit(&store->materialised, meta.seq, memory_order_release);

@@ -162,6 +162,7 @@ enum svm_err store_recover(struct store *store, struct store_opened *opened, cha
     if (err != SVM_OK)
         return err;
 
+    FAULT_POINT("store.recover.scanned");
     if (scan.behind > 0)
         err = cut(store, scan.end);
     /* What is readable now may still be in the page cache alone. */
@@ -172,6 +173,7 @@ enum svm_err store_recover(struct store *store, struct store_opened *opened, cha
         snprintf(reason, REASON_BYTES, "%.119s", store->failure);
         return err;
     }
+    FAULT_POINT("store.recover.after_sync");
     positions_set(store, &scan);
     opened->replayed = scan.end - store->meta.seq;
     err = replay(store, scan.end);

@@ -205,6 +205,7 @@ enum svm_err store_sweep(struct store *store, uint64_t now_ms, size_t budget)
         err = store_batch_sort(&store->batch, &ops, &count);
     if (err == SVM_OK && count > 0 && kv->write(kv->self, ops, count, false) != SVM_OK)
         err = store_fail(store, SVM_E_IO, "the state cannot be written", kv);
+    FAULT_POINT("store.sweep.after_write");
     store_batch_clear(&store->batch);
     if (err != SVM_OK)
         return err;

@@ -9,7 +9,10 @@
 #include <unistd.h>
 
 #include "base/rng.h"
+#include "crash/at.h"
+#include "crash/driver.h"
 #include "crash/idmap.h"
+#include "crash/spoil.h"
 #include "crash/tx.h"
 #include "store/store.h"
 
@@ -93,7 +96,8 @@ static void check_log_end(struct check *check, uint64_t end)
     }
 }
 
-static struct store *open_store(struct check *check, struct store_opened *opened)
+static struct store *open_store(struct check *check, const char *datadir,
+                                struct store_opened *opened)
 {
     static const enum store_mode modes[] = {STORE_MEMORY, STORE_WRITE, STORE_SYNC, STORE_INTERVAL};
     struct svm_config config;
@@ -102,11 +106,12 @@ static struct store *open_store(struct check *check, struct store_opened *opened
     char reason[120];
     role_config(&config, check->args);
     SVM_ASSERT(model_genesis_parse(&genesis, svm_genesis_dev(), reason) == SVM_OK);
-    const struct store_config sc = {.datadir = config.datadir,
+    const struct store_config sc = {.datadir = datadir,
                                     .mode = modes[config.durability],
                                     .receipts_seconds = config.receipts_seconds,
                                     .history_versions = config.history_versions,
-                                    .history_seconds = config.history_seconds};
+                                    .history_seconds = config.history_seconds,
+                                    .ingest_bytes = check->args->busy_house ? 4096 : 0};
     enum svm_err err = store_open(&store, &sc, &genesis, opened, reason);
     model_genesis_deinit(&genesis);
     if (err == SVM_OK)
@@ -115,10 +120,38 @@ static struct store *open_store(struct check *check, struct store_opened *opened
     return NULL;
 }
 
+static bool visit_nothing(void *arg, const struct model_frame *frame)
+{
+    (void)arg;
+    (void)frame;
+    return true;
+}
+
+/* A checkpoint is whole or not there; whole, it opens and is a prefix of what is here, which ends at END. */
+static void check_checkpoint(struct check *check, uint64_t end)
+{
+    char path[300];
+    struct store_opened opened;
+    snprintf(path, sizeof path, "%s/../checkpoint", check->args->datadir);
+    if (access(path, F_OK) != 0)
+        return;
+    struct store *store = open_store(check, path, &opened);
+    if (store == NULL)
+        return;
+    if (opened.created || opened.next_seq - 1 > end)
+        bad(check, "the checkpoint ends at %" PRIu64 ", what it was taken of at %" PRIu64,
+            opened.next_seq - 1, end);
+    enum svm_err err = store_log_visit(store, 0, visit_nothing, NULL);
+    if (err != SVM_OK)
+        bad(check, "the log of the checkpoint cannot be read: %s", svm_err_name(err));
+    store_close(store);
+    driver_remove(path);
+}
+
 static void check_log(struct check *check)
 {
     struct store_opened opened;
-    struct store *store = open_store(check, &opened);
+    struct store *store = open_store(check, check->args->datadir, &opened);
     if (store == NULL)
         return;
     enum svm_err err = store_log_visit(store, 0, visit_frame, check);
@@ -128,18 +161,24 @@ static void check_log(struct check *check)
     if (rng_below(&check->rng, 3) == 0 && store_trim(store) != SVM_OK)
         bad(check, "the log cannot be trimmed");
     store_close(store);
+    check_checkpoint(check, opened.next_seq - 1);
 }
 
 int role_recover(const struct role_args *args)
 {
     struct check check = {.args = args, .journal = args->journal};
     rng_init(&check.rng, args->seed);
+    if (args->spoil)
+        spoil_log(args->datadir, rng_below(&check.rng, 2));
+    if (!at_set(args->journal, args->at))
+        return 5;
     for (;;) {
         struct store_opened opened;
         uint64_t did;
-        struct store *store = open_store(&check, &opened);
+        struct store *store = open_store(&check, args->datadir, &opened);
         if (store == NULL)
             return 3;
+        atomic_store(&args->journal->ready, 1);
         if (store_materialise(store, 1 << 20, &did) != SVM_OK ||
             (rng_below(&check.rng, 2) && store_trim(store) != SVM_OK) ||
             store_sweep(store, opened.node_ms, 10000) != SVM_OK)

@@ -37,6 +37,8 @@ struct journal {
     _Atomic uint64_t told_seq; /* highest position that anybody was told to be durable */
     _Atomic uint64_t answers;  /* durable answers */
     _Atomic uint64_t wrong;    /* answers that contradict each other, seen by the worker itself */
+    _Atomic uint64_t passes;   /* of the point at which this life is to end (at.h) */
+    _Atomic uint32_t hit;      /* it did end there */
     struct cell_record cells[JOURNAL_CELLS];
     struct record records[JOURNAL_RECORDS];
 };

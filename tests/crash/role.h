@@ -9,7 +9,10 @@ struct role_args {
     struct journal *journal;
     enum svm_durability mode;
     uint64_t seed;
-    bool ack_early; /* the seeded defect */
+    bool ack_early;  /* the seeded defect */
+    bool busy_house; /* housekeeping all the time, checkpoints too: its points are to be met */
+    bool spoil;      /* recover: the log gets what a torn write leaves, first */
+    const char *at;  /* where to end (at.h), or "" */
 };
 
 /* role_config: the settings that all roles share. */
@@ -20,5 +23,8 @@ int role_work(const struct role_args *args);
 int role_recover(const struct role_args *args);
 /* check: everything that was promised is there. 0 = yes; prints what is not. */
 int role_check(const struct role_args *args);
+
+/* role_main: ARGV is what driver_spawn gave behind `--role`. Exit code. */
+int role_main(char **argv);
 
 #endif

@@ -80,6 +80,13 @@ static int64_t draft_add(struct draft *draft)
                         .input = (uint16_t)svm_tx_builder_shared(draft->builder, &id, true)};
     op.u.add.delta = (int64_t)(1 + rng_below(draft->rng, 9));
     add_op(draft, &op);
+    if (rng_below(draft->rng, 2)) { /* and something is read that is not written */
+        struct svm_op expect = {.kind = SVM_OP_EXPECT};
+        svm_dev_object_id(&id, "pool");
+        expect.input = (uint16_t)svm_tx_builder_shared(draft->builder, &id, false);
+        expect.u.expect.kind = SVM_CHECK_BALANCE_AT_LEAST;
+        add_op(draft, &expect);
+    }
     return op.u.add.delta;
 }
 

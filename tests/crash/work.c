@@ -1,6 +1,7 @@
 /* The load that is killed: three threads of transactions, two of interactive ones, one that reads and keeps house. */
 #include "crash/role.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,10 +10,12 @@
 #include <unistd.h>
 
 #include "base/rng.h"
+#include "crash/at.h"
+#include "crash/driver.h"
 #include "crash/tx.h"
 #include "engine/hooks.h"
 
-enum { PAYERS = 3, WINDOW = 96, DOCS = 16 };
+enum { PAYERS = 3, WINDOW = 96, WINDOW_SMALL = 24, DOCS = 16, FILL = 64 };
 
 struct payer {
     const struct role_args *args;
@@ -121,8 +124,9 @@ static bool pay_step(struct payer *payer)
 static void *pay_main(void *arg)
 {
     struct payer *payer = arg;
+    const uint32_t window = payer->args->at[0] != '\0' ? WINDOW_SMALL : WINDOW;
     for (;;) {
-        if (atomic_load(&payer->waiting) < WINDOW && pay_step(payer))
+        if (atomic_load(&payer->waiting) < window && pay_step(payer))
             continue;
         nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
     }
@@ -198,12 +202,54 @@ static void *count_main(void *arg)
     return NULL;
 }
 
+/* fill_main: more and more cells, until the index has to grow. */
+static void *fill_main(void *arg)
+{
+    struct counting *counting = arg;
+    struct rng rng;
+    rng_init(&rng, counting->args->seed);
+    for (;;) {
+        struct svm_cell_txn *txn;
+        uint64_t seq;
+        if (svm_cell_begin(counting->engine, &txn) != SVM_OK)
+            continue;
+        for (unsigned i = 0; i < FILL; i++) {
+            char key[40];
+            snprintf(key, sizeof key, "fill %" PRIx64, rng_next(&rng));
+            if (svm_cell_put(txn, text_key(key), text_key("")) != SVM_OK)
+                break;
+        }
+        if (svm_cell_commit(txn, SVM_WAIT_EXECUTED, &seq, NULL) != SVM_OK)
+            continue;
+    }
+    return NULL;
+}
+
 /* ---- reads and housekeeping ------------------------------------------------------------------------------------ */
+
+/* take_checkpoint: beside the data; what was there is not needed any more. */
+static void take_checkpoint(struct payer *payer)
+{
+    char path[300], partial[320], old[320];
+    uint64_t seq;
+    struct svm_refusal detail;
+    snprintf(path, sizeof path, "%s/../checkpoint", payer->args->datadir);
+    snprintf(partial, sizeof partial, "%s.partial", path);
+    snprintf(old, sizeof old, "%s.old", path);
+    driver_remove(old);
+    rename(path, old); /* or it would be half of one in between */
+    driver_remove(old);
+    driver_remove(partial);
+    if (svm_checkpoint(payer->engine, path, &seq, &detail) != SVM_OK)
+        die(detail.reason);
+}
 
 static void keep_house(struct payer *payer)
 {
     journal_told(payer->args->journal, svm_durable_seq(payer->engine));
-    switch (rng_below(&payer->rng, 40)) {
+    if (payer->args->busy_house && rng_below(&payer->rng, 8) == 0)
+        take_checkpoint(payer);
+    switch (rng_below(&payer->rng, payer->args->busy_house ? 10 : 40)) {
     case 0:
         svm_gc_run(payer->engine);
         break;
@@ -227,6 +273,8 @@ int role_work(const struct role_args *args)
     struct svm_engine *engine;
     role_config(&config, args);
     config.test_hooks = &hooks;
+    if (!at_set(args->journal, args->at))
+        return 5;
     if (svm_engine_open(&engine, &config, &detail) != SVM_OK) {
         fprintf(stderr, "worker: %s\n", detail.reason);
         return 3;
@@ -246,6 +294,10 @@ int role_work(const struct role_args *args)
         if (pthread_create(&thread, NULL, count_main, &countings[i]) != 0)
             die("no thread");
     }
+    pthread_t filler;
+    if (strncmp(args->at, "mvcc.index.", 11) == 0 &&
+        pthread_create(&filler, NULL, fill_main, &countings[0]) != 0)
+        die("no thread");
     for (;;)
         keep_house(&payers[PAYERS]);
 }
