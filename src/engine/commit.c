@@ -110,7 +110,7 @@ static void walk_durable(struct svm_engine *engine)
 static void complete_range(struct svm_engine *engine, uint64_t at, uint64_t to)
 {
     if (at == to)
-        return;                                /* somebody else was faster */
+        return; /* somebody else was faster */
     FAULT_POINT("engine.executed.before");
     atomic_thread_fence(memory_order_seq_cst); /* for receipts_awaited */
     for (uint64_t seq = at + 1; seq <= to; seq++) {
