@@ -1,10 +1,19 @@
 #include "base/pool.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
-enum { CLASS_BYTES = 64, CLASSES = POOL_BLOCK_MAX / CLASS_BYTES, CHUNK_BYTES = 256 << 10 };
+/* A pool that has come to a large page's worth goes on in large pages: a fault for two MiB instead of one for each four KiB. */
+enum {
+    CLASS_BYTES = 64,
+    CLASSES = POOL_BLOCK_MAX / CLASS_BYTES,
+    CHUNK_BYTES = 256 << 10,
+    LARGE_BYTES = 2 << 20,
+    SMALL_CHUNKS = LARGE_BYTES / CHUNK_BYTES
+};
 
 /* In front of each block; `next` is in use only while the block is free. */
 struct block {
@@ -14,14 +23,14 @@ struct block {
 
 struct chunk {
     struct chunk *next;
-    uint64_t pad;
+    uint64_t size; /* of `bytes` */
     uint8_t bytes[];
 };
 
 struct pool {
     struct block *local[CLASSES];
     struct chunk *chunks;
-    size_t chunk_used;
+    size_t chunk_count, chunk_used;
     _Alignas(64) _Atomic(struct block *) returned[CLASSES];
 };
 
@@ -45,7 +54,7 @@ struct pool *pool_create(void)
         atomic_init(&pool->returned[c], NULL);
     }
     pool->chunks = NULL;
-    pool->chunk_used = 0;
+    pool->chunk_count = pool->chunk_used = 0;
     return pool;
 }
 
@@ -70,16 +79,27 @@ static void *take_malloc(size_t size)
     return block + 1;
 }
 
+static bool chunk_add(struct pool *pool)
+{
+    const bool large = pool->chunk_count >= SMALL_CHUNKS;
+    const size_t size = large ? LARGE_BYTES : CHUNK_BYTES;
+    struct chunk *chunk = large ? aligned_alloc(LARGE_BYTES, size) : malloc(size);
+    if (!chunk)
+        return false;
+    if (large)
+        (void)madvise(chunk, size, MADV_HUGEPAGE); /* a wish */
+    chunk->size = size - sizeof *chunk;
+    chunk->next = pool->chunks;
+    pool->chunks = chunk;
+    pool->chunk_count++;
+    pool->chunk_used = 0;
+    return true;
+}
+
 static struct block *carve(struct pool *pool, size_t size)
 {
-    if (!pool->chunks || CHUNK_BYTES - sizeof(struct chunk) - pool->chunk_used < size) {
-        struct chunk *chunk = malloc(CHUNK_BYTES);
-        if (!chunk)
-            return NULL;
-        chunk->next = pool->chunks;
-        pool->chunks = chunk;
-        pool->chunk_used = 0;
-    }
+    if ((!pool->chunks || pool->chunks->size - pool->chunk_used < size) && !chunk_add(pool))
+        return NULL;
     struct block *block = (struct block *)(void *)(pool->chunks->bytes + pool->chunk_used);
     pool->chunk_used += size;
     return block;

@@ -352,18 +352,43 @@ static enum svm_err put_genesis(struct store *store, struct store_meta *meta,
     return SVM_OK;
 }
 
-enum svm_err store_state_create(struct store *store, const struct model_genesis *genesis)
+/* is_empty: whether `state` holds no row at all. */
+static enum svm_err is_empty(struct store *store, bool *empty_out)
+{
+    static const uint8_t lowest[1] = {0};
+    const struct svm_kv_ops *kv = &store->state_kv;
+    struct svm_bytes key, value;
+    struct svm_kv_iter *iter = kv->iter_open(kv->self);
+    if (iter == NULL)
+        return SVM_E_NO_MEMORY;
+    kv->iter_seek(iter, (struct svm_bytes){lowest, sizeof lowest});
+    *empty_out = !kv->iter_valid(iter, &key, &value);
+    return kv->iter_close(iter);
+}
+
+/* leftovers_delete: an interrupted creation may have left rows of another genesis. Where there is nothing, nothing is deleted: a deletion
+ * that spans all keys would hold every file of appended rows in the first level, to be compacted, until it is compacted itself. */
+static enum svm_err leftovers_delete(struct store *store)
 {
     static const uint8_t lowest[1] = {0}, highest[1] = {0xff};
+    const struct svm_kv_ops *kv = &store->state_kv;
+    bool empty = false;
+    enum svm_err err = is_empty(store, &empty);
+    if (err == SVM_OK && !empty)
+        err =
+            kv->del_range(kv->self, (struct svm_bytes){lowest, 1}, (struct svm_bytes){highest, 1});
+    return err == SVM_OK ? err : store_fail(store, err, "the state cannot be written", kv);
+}
+
+enum svm_err store_state_create(struct store *store, const struct model_genesis *genesis)
+{
     struct svm_kv_ops *kv = &store->state_kv;
     struct store_meta meta = {
         .genesis = genesis->digest, .hash = genesis->digest, .node_ms = genesis->time_ms};
 
-    /* An interrupted creation may have left rows of another genesis. */
-    enum svm_err err =
-        kv->del_range(kv->self, (struct svm_bytes){lowest, 1}, (struct svm_bytes){highest, 1});
+    enum svm_err err = leftovers_delete(store);
     if (err != SVM_OK)
-        return store_fail(store, err, "the state cannot be written", kv);
+        return err;
     store_batch_clear(&store->batch);
     err = put_genesis(store, &meta, genesis);
     if (err == SVM_OK)

@@ -91,7 +91,8 @@ struct rig *rig_open(const struct settings *settings)
     config.inflight_max = settings->inflight;
     config.cache_bytes = settings->cache_bytes ? settings->cache_bytes : (uint64_t)2 << 30;
     config.dirty_bytes_max = (uint64_t)4 << 30;
-    config.tx_dedupe_bytes = (uint64_t)512 << 20;
+    if (settings->durability == SVM_MEMORY) /* there, receipts have no other place */
+        config.tx_dedupe_bytes = (uint64_t)512 << 20;
     config.gc_snapshot_age_max_ms = 600 * 1000; /* an audit reads everything in one snapshot */
     if (settings->gc_ms > 0) {
         config.gc_adaptive = 0;
