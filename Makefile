@@ -1,6 +1,7 @@
 # SuperVM: one Makefile, no recursion into folders. `make help` lists the commands.
 #
-#   BUILD=release|debug|asan|tsan|ubsan|cov|prove   kind of build (default release; prove: with the points of base/fault.h)
+#   BUILD=release|debug|asan|tsan|ubsan|cov|prove|weave   kind of build (default release; prove: with the points of base/fault.h;
+#                                             weave: and every atomic access a step of tests/weave)
 #   CC=gcc|clang                              compiler (default gcc)
 #   WERROR=1                                  a warning is an error (CI)
 #
@@ -36,12 +37,13 @@ OPT_ubsan := -O1 -fsanitize=undefined -fno-sanitize-recover=all
 OPT_tsan := -O1 -fsanitize=thread $(if $(IS_CLANG),,-Wno-tsan)
 OPT_cov := -O0 --coverage
 OPT_prove := -O1 -DSVM_FAULTS
+OPT_weave := -O1 -DSVM_FAULTS -DSVM_WEAVE -include tests/weave/atomics.h
 SAN_asan := -fsanitize=address,undefined
 SAN_ubsan := -fsanitize=undefined
 SAN_tsan := -fsanitize=thread
 SAN_cov := --coverage
 
-KINDS := release debug asan tsan ubsan cov prove
+KINDS := release debug asan tsan ubsan cov prove weave
 ifeq ($(filter $(BUILD),$(KINDS)),)
 $(error BUILD=$(BUILD) is unknown; one of: $(KINDS))
 endif
@@ -93,6 +95,7 @@ room_lib = $(OUT)/rooms/$(1).a
 # Folders are prerequisites of archives: when a source goes away, its object goes too.
 room_dirs = $(patsubst %/,%,$(wildcard src/$(1)/ src/$(1)/*/))
 group = -Wl,--start-group $(1) -Wl,--end-group
+comma := ,
 
 LIB := $(OUT)/libsupervm.a
 LIB_OBJ := $(foreach r,$(LIB_ROOMS),$(call room_obj,$(r)))
@@ -108,7 +111,9 @@ UNIT_BIN := $(patsubst tests/unit/%.c,$(OUT)/tests/%,$(UNIT_SRC))
 # Other test folders: a program is main_*.c, test_*.c or bench_*.c, or by the folder's own pattern; the folder's remaining
 # .c files go into each.
 PROG_demos := tests/demos/*_demo.c tests/demos/*_bench.c tests/demos/*_test.c
-DIRS := $(filter-out unit,$(sort $(patsubst tests/%/,%,$(dir $(wildcard tests/*/*.c)))))
+# What runs on the weaver is built as BUILD=weave and not otherwise.
+WOVEN := weave sim
+DIRS := $(filter-out unit $(if $(filter weave,$(BUILD)),,$(WOVEN)),$(sort $(patsubst tests/%/,%,$(dir $(wildcard tests/*/*.c)))))
 dir_prog = $(sort $(wildcard tests/$(1)/main_*.c tests/$(1)/test_*.c tests/$(1)/bench_*.c $(PROG_$(1))))
 dir_rest = $(filter-out $(call dir_prog,$(1)),$(sort $(wildcard tests/$(1)/*.c)))
 # What tests/oracle shares (its reference model) is there for every such program, and for tests/unit/test_oracle_*.c.
@@ -223,6 +228,19 @@ define dir_target
 $(1)-programs: $(patsubst tests/%.c,$(OUT)/%,$(call dir_prog,$(1)))
 endef
 $(foreach d,$(DIRS),$(eval $(call dir_target,$(d))))
+
+# The weaver stands in front of threads, clocks and memory.
+WOVEN_CALLS := malloc calloc realloc aligned_alloc free strdup pthread_create pthread_join pthread_setname_np pthread_once sched_yield \
+    pthread_mutex_lock pthread_mutex_trylock pthread_mutex_unlock pthread_rwlock_rdlock pthread_rwlock_wrlock pthread_rwlock_unlock \
+    pthread_cond_wait pthread_cond_timedwait pthread_cond_signal pthread_cond_broadcast nanosleep clock_gettime syscall getrandom
+ifeq ($(BUILD),weave)
+$(foreach d,$(WOVEN),$(eval $(patsubst tests/%.c,$(OUT)/%,$(call dir_prog,$(d))): LDFLAGS_ALL += $(patsubst %,-Wl$(comma)--wrap=%,$(WOVEN_CALLS))))
+$(patsubst tests/%.c,$(OUT)/%,$(call dir_prog,sim)): $(call obj,$(filter-out tests/weave/case_% $(call dir_prog,weave),$(wildcard tests/weave/*.c)))
+else
+.PHONY: $(WOVEN:%=%-programs)
+$(WOVEN:%=%-programs):
+	@$(MAKE) --no-print-directory BUILD=weave $@
+endif
 
 # The benchmark of the original's workloads has them from the demonstrations.
 $(OUT)/bench/bench_original: $(call obj,$(filter-out $(call dir_prog,demos),$(wildcard tests/demos/*.c)))

@@ -108,7 +108,7 @@ static struct block *carve(struct pool *pool, size_t size)
 void *pool_take(struct pool *pool, size_t size)
 {
     size += sizeof(struct block);
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(SVM_WEAVE)
     return take_malloc(size);
 #endif
     if (size > POOL_BLOCK_MAX)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/fault.h"
 
 /* A cell whose turn equals a position is free for the push of that position; turn = position + 1 means filled, to be taken by the
  * pop of that position, which sets it to position + capacity. The release of `turn` publishes `item`, its acquire reads it. */
@@ -48,6 +49,17 @@ void ring_destroy(struct ring *ring)
     free(ring);
 }
 
+/* advance: *WORD from *AT to the next, unless somebody else has; then *AT is what stands there. */
+static bool advance(_Atomic size_t *word, size_t *at)
+{
+    if (FAULT_BUG("ring-no-cas")) {
+        atomic_store_explicit(word, *at + 1, memory_order_relaxed);
+        return true;
+    }
+    return atomic_compare_exchange_weak_explicit(word, at, *at + 1, memory_order_relaxed,
+                                                 memory_order_relaxed);
+}
+
 bool ring_try_push(struct ring *ring, void *item)
 {
     SVM_ASSERT(item != NULL);
@@ -56,8 +68,7 @@ bool ring_try_push(struct ring *ring, void *item)
         struct cell *cell = &ring->cells[at & ring->mask];
         size_t turn = atomic_load_explicit(&cell->turn, memory_order_acquire);
         if (turn == at) {
-            if (atomic_compare_exchange_weak_explicit(&ring->push_at, &at, at + 1,
-                                                      memory_order_relaxed, memory_order_relaxed)) {
+            if (advance(&ring->push_at, &at)) {
                 cell->item = item;
                 atomic_store_explicit(&cell->turn, at + 1, memory_order_release);
                 return true;
@@ -84,8 +95,7 @@ void *ring_try_pop(struct ring *ring)
         struct cell *cell = &ring->cells[at & ring->mask];
         size_t turn = atomic_load_explicit(&cell->turn, memory_order_acquire);
         if (turn == at + 1) {
-            if (atomic_compare_exchange_weak_explicit(&ring->pop_at, &at, at + 1,
-                                                      memory_order_relaxed, memory_order_relaxed)) {
+            if (advance(&ring->pop_at, &at)) {
                 void *item = cell->item;
                 atomic_store_explicit(&cell->turn, at + ring->mask + 1, memory_order_release);
                 return item;

@@ -9,7 +9,7 @@
 
 #include "base/assert.h"
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(SVM_WEAVE)
 #define SLABS 0
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
