@@ -309,6 +309,10 @@ model: ## the protocol's models, searched exhaustively by spin within large boun
 	@scripts/setup test
 	@tests/model/run full
 
+.PHONY: weave-long
+weave-long: ## all interleavings of small tests of the code, and 10^7 random ones
+	@tests/weave/run long
+
 bench: ## what was asked beside what this machine shows: 35 minutes, writes docs/benchmarks.md; ARGS='--only ROWS'
 bench-quick: ## the same for a look: three minutes
 bench-full: ## and the sweeps, with plots: hours, taken up where it was left

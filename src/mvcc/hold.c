@@ -147,7 +147,8 @@ enum mvcc_hold_result mvcc_hold(struct mvcc_table *table, struct mvcc_thread *th
     FAULT_POINT("mvcc.hold.found");
     if (head == NULL || !head_try_hold(head)) {
         pthread_mutex_lock(&shard->mutex);
-        head = mvcc_index_get(table, hash, key, key_len);
+        if (!FAULT_BUG("insert-blind"))
+            head = mvcc_index_get(table, hash, key, key_len);
         if (head == NULL) {
             head = head_insert_locked(table, thread, hash, key, key_len,
                                       mvcc_state_of(MVCC_LOADING, 0));

@@ -139,6 +139,8 @@ static bool shard_reserve_locked(struct mvcc_shard *shard, struct mvcc_thread *t
     if (array == NULL) {
         return (uint64_t)shard->used + 1 <= slots / 16 * 15;
     }
+    if (FAULT_BUG("grow-early"))
+        atomic_store_explicit(&shard->array_word, array_word(array), memory_order_release);
     for (uint64_t i = 0; i < slots; i++) {
         uint64_t slot = atomic_load_explicit(&old->slots[i], memory_order_relaxed);
         if (slot > SLOT_REMOVED) {

@@ -38,11 +38,12 @@ bool weave_weak_fails(void); /* shall a weak compare-and-swap fail for no reason
 #undef atomic_fetch_xor_explicit
 
 #ifdef __clang__
-#define WEAVE_LOAD(mo)          __c11_atomic_load(weave_p, (mo))
-#define WEAVE_STORE(mo)         __c11_atomic_store(weave_p, weave_v, (mo))
-#define WEAVE_EXCHANGE(mo)      __c11_atomic_exchange(weave_p, weave_v, (mo))
-#define WEAVE_CAS(won, not)     __c11_atomic_compare_exchange_strong(weave_p, weave_w, weave_v, won, not)
-#define WEAVE_FETCH(op, mo)     __c11_atomic_fetch_##op(weave_p, weave_v, (mo))
+#define WEAVE_LOAD(mo)     __c11_atomic_load(weave_p, (mo))
+#define WEAVE_STORE(mo)    __c11_atomic_store(weave_p, weave_v, (mo))
+#define WEAVE_EXCHANGE(mo) __c11_atomic_exchange(weave_p, weave_v, (mo))
+#define WEAVE_CAS(won, not )                                                                       \
+    __c11_atomic_compare_exchange_strong(weave_p, weave_w, weave_v, won, not )
+#define WEAVE_FETCH(op, mo) __c11_atomic_fetch_##op(weave_p, weave_v, (mo))
 #else
 #define WEAVE_LOAD(mo)                                                                             \
     __extension__({                                                                                \
@@ -50,15 +51,15 @@ bool weave_weak_fails(void); /* shall a weak compare-and-swap fail for no reason
         __atomic_load(weave_p, &weave_got, (mo));                                                  \
         weave_got;                                                                                 \
     })
-#define WEAVE_STORE(mo)     __atomic_store(weave_p, &weave_v, (mo))
+#define WEAVE_STORE(mo) __atomic_store(weave_p, &weave_v, (mo))
 #define WEAVE_EXCHANGE(mo)                                                                         \
     __extension__({                                                                                \
         __typeof__((void)0, *weave_p) weave_old;                                                   \
         __atomic_exchange(weave_p, &weave_v, &weave_old, (mo));                                    \
         weave_old;                                                                                 \
     })
-#define WEAVE_CAS(won, not) __atomic_compare_exchange(weave_p, weave_w, &weave_v, 0, won, not)
-#define WEAVE_FETCH(op, mo) __atomic_fetch_##op(weave_p, weave_v, (mo))
+#define WEAVE_CAS(won, not ) __atomic_compare_exchange(weave_p, weave_w, &weave_v, 0, won, not )
+#define WEAVE_FETCH(op, mo)  __atomic_fetch_##op(weave_p, weave_v, (mo))
 #endif
 
 /* Whatever the arguments do comes before the step. */
@@ -82,15 +83,15 @@ bool weave_weak_fails(void); /* shall a weak compare-and-swap fail for no reason
         WEAVE_ACCESS(weave_p, true);                                                               \
         WEAVE_EXCHANGE(mo);                                                                        \
     })
-#define atomic_compare_exchange_strong_explicit(p, want, v, won, not)                              \
+#define atomic_compare_exchange_strong_explicit(p, want, v, won, not )                             \
     __extension__({                                                                                \
         __auto_type weave_p = (p);                                                                 \
         __auto_type weave_w = (want);                                                              \
         __typeof__((void)0, *weave_p) weave_v = (v);                                               \
         WEAVE_ACCESS(weave_p, true);                                                               \
-        WEAVE_CAS(won, not);                                                                       \
+        WEAVE_CAS(won, not );                                                                      \
     })
-#define atomic_compare_exchange_weak_explicit(p, want, v, won, not)                                \
+#define atomic_compare_exchange_weak_explicit(p, want, v, won, not )                               \
     __extension__({                                                                                \
         __auto_type weave_p = (p);                                                                 \
         __auto_type weave_w = (want);                                                              \
@@ -98,9 +99,9 @@ bool weave_weak_fails(void); /* shall a weak compare-and-swap fail for no reason
         WEAVE_ACCESS(weave_p, true);                                                               \
         bool weave_swapped = false;                                                                \
         if (weave_weak_fails())                                                                    \
-            *weave_w = WEAVE_LOAD(not);                                                            \
+            *weave_w = WEAVE_LOAD(not );                                                           \
         else                                                                                       \
-            weave_swapped = WEAVE_CAS(won, not);                                                   \
+            weave_swapped = WEAVE_CAS(won, not );                                                  \
         weave_swapped;                                                                             \
     })
 #define WEAVE_FETCH_STEP(op, p, v, mo)                                                             \

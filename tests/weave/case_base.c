@@ -13,9 +13,7 @@
 enum { TOY_STEPS = 6 };
 static _Atomic int toy[2];
 
-static void toy_setup(void)
-{
-}
+static void toy_setup(void) {}
 
 static void *toy_add(void *arg)
 {
@@ -127,9 +125,7 @@ static void ring_two_consumers(void *arg)
 static struct park park;
 static _Atomic uint32_t work;
 
-static void park_setup(void)
-{
-}
+static void park_setup(void) {}
 
 static void park_threads(void *(*const *runs)(void *), size_t count)
 {
@@ -285,11 +281,20 @@ static void qsbr_come_and_go(void *arg)
 
 const struct case_of cases_base[] = {
     {{"the weaver: twelve steps", toy_setup, toy_one_place}, "a load and a store", NULL},
-    {{"ring: two producers, consumer", ring_setup, ring_two_producers}, "no compare-and-swap", "ring-no-cas"},
+    {{"ring: two producers, consumer", ring_setup, ring_two_producers},
+     "no compare-and-swap",
+     "ring-no-cas"},
     {{"ring: producer, two consumers", ring_setup, ring_two_consumers},
-     "no compare-and-swap", "ring-no-cas"},
+     "no compare-and-swap",
+     "ring-no-cas"},
     {{"park: sleeper, two wakers", park_setup, park_two_wakers}, "no look after the ticket", NULL},
-    {{"park: two sleepers, waker", park_setup, park_two_sleepers}, "no look after the ticket", NULL},
-    {{"qsbr: reader, writer", qsbr_setup, qsbr_reader_writer}, "quiet while holding a pointer", NULL},
-    {{"qsbr: offline and online", qsbr_setup, qsbr_come_and_go}, "offline while holding a pointer", NULL},
+    {{"park: two sleepers, waker", park_setup, park_two_sleepers},
+     "no look after the ticket",
+     NULL},
+    {{"qsbr: reader, writer", qsbr_setup, qsbr_reader_writer},
+     "quiet while holding a pointer",
+     NULL},
+    {{"qsbr: offline and online", qsbr_setup, qsbr_come_and_go},
+     "offline while holding a pointer",
+     NULL},
     {{NULL, NULL, NULL}, NULL, NULL}};

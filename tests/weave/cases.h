@@ -14,7 +14,8 @@ struct case_of {
     const char *bug; /* of FAULT_BUG; NULL: case_wrong */
 };
 extern bool case_wrong;
-extern const struct case_of cases_base[], cases_table[], cases_index[]; /* end with a name of NULL */
+extern const struct case_of cases_base[], cases_table[],
+    cases_index[]; /* end with a name of NULL */
 
 /* case_threads: start all, join all. */
 void case_threads(void *(*const *runs)(void *), size_t count);

@@ -54,7 +54,7 @@ char *__wrap_strdup(const char *text);
 static size_t class_bytes(uint32_t class)
 {
     if (class < LINEAR)
-        return ((size_t)class + 1) * GRAIN;
+        return ((size_t) class + 1) * GRAIN;
     uint32_t above = class - LINEAR;
     return ((size_t)LINEAR * GRAIN << (above / 4)) / 4 * (5 + above % 4);
 }
@@ -65,7 +65,7 @@ static uint32_t class_of(size_t size)
         return size == 0 ? 0 : (uint32_t)((size - 1) / GRAIN);
     uint32_t class = LINEAR;
     while (class < CLASSES && class_bytes(class) < size)
-        class++;
+        class ++;
     return class;
 }
 

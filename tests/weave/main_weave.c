@@ -55,8 +55,8 @@ static void run_case(const struct case_of *c, const struct options *options)
     verdict(!all.failed, name, "an order of its steps");
     weave_sample(&some, &c->test, options->seed, options->samples);
     if (some.failed)
-        printf("%s, SVM_SEED=%llu: %s\n", name,
-               (unsigned long long)(options->seed + some.runs - 1), weave_failure());
+        printf("%s, SVM_SEED=%llu: %s\n", name, (unsigned long long)(options->seed + some.runs - 1),
+               weave_failure());
     verdict(!some.failed, name, "a random order");
 
     case_wrong = c->bug == NULL;
@@ -98,6 +98,8 @@ int main(int argc, char **argv)
     }
     printf("SVM_SEED=%llu\n", (unsigned long long)options.seed);
     run_cases(cases_base, &options);
+    run_cases(cases_table, &options);
+    run_cases(cases_index, &options);
     printf("%llu interleavings, %llu random ones\n", (unsigned long long)totals.runs,
            (unsigned long long)totals.samples);
     printf("%llu passed, %llu failed\n", (unsigned long long)totals.passed,

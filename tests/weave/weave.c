@@ -82,7 +82,8 @@ void weave_note(const char *format, ...)
     uint64_t at = note_count++ % NOTES;
     notes[at].step = weave.steps;
     notes[at].now_ns = weave.now_ns;
-    memcpy(notes[at].who, weave.current < 0 ? "-" : self()->name, weave.current < 0 ? 2 : NAME_BYTES);
+    memcpy(notes[at].who, weave.current < 0 ? "-" : self()->name,
+           weave.current < 0 ? 2 : NAME_BYTES);
     va_start(ap, format);
     vsnprintf(notes[at].text, sizeof notes[at].text, format, ap);
     va_end(ap);
@@ -269,7 +270,8 @@ static void step(void)
     if (weave.steps == weave.options.stop_at)
         leave(WEAVE_CUT);
     if (weave.steps > weave.options.steps_max)
-        weave_fail("it does not end within %llu steps", (unsigned long long)weave.options.steps_max);
+        weave_fail("it does not end within %llu steps",
+                   (unsigned long long)weave.options.steps_max);
 }
 
 /* ---- the door ------------------------------------------------------------------------------------------------------------ */
@@ -365,7 +367,8 @@ uint32_t weave_wake(const volatile void *at, uint32_t count)
     while (woken < count) {
         uint64_t waiting = 0;
         for (int i = 0; i < weave.count; i++)
-            if (weave.coroutines[i].state == BLOCKED && weave.coroutines[i].waits_for == at && at != NULL)
+            if (weave.coroutines[i].state == BLOCKED && weave.coroutines[i].waits_for == at &&
+                at != NULL)
                 waiting |= UINT64_C(1) << i;
         if (waiting == 0)
             break;

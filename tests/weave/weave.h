@@ -29,9 +29,10 @@ enum weave_policy {
 struct weave_options {
     uint64_t seed;
     enum weave_policy policy;
-    uint32_t gap;          /* about so many accesses make one step; 1 = each */
-    uint32_t step_ns;      /* virtual time of a step */
-    uint32_t weak_one_in;  /* a weak compare-and-swap fails for no reason one time in so many; 0 = never */
+    uint32_t gap;     /* about so many accesses make one step; 1 = each */
+    uint32_t step_ns; /* virtual time of a step */
+    uint32_t
+        weak_one_in; /* a weak compare-and-swap fails for no reason one time in so many; 0 = never */
     uint64_t steps_max;    /* a run with more has failed: it does not get on */
     uint64_t stop_at;      /* the step at which the run is cut off; 0 = never */
     uint64_t time_ns;      /* virtual time at the start */
@@ -83,7 +84,8 @@ struct weave_case {
 };
 void weave_search(struct weave_found *found, const struct weave_case *test, uint64_t limit);
 /* weave_sample: RUNS runs with seeds SEED, SEED + 1, ... */
-void weave_sample(struct weave_found *found, const struct weave_case *test, uint64_t seed, uint64_t runs);
+void weave_sample(struct weave_found *found, const struct weave_case *test, uint64_t seed,
+                  uint64_t runs);
 
 /* ---- for wrap.c, heap.c, choose.c ---------------------------------------------------------------------------------- */
 
@@ -98,7 +100,7 @@ bool weave_access(const volatile void *at, bool write);
 /* weave_block: until somebody wakes AT or UNTIL has come (false). weave_wake: at most COUNT who wait for AT. */
 bool weave_block(const volatile void *at, uint64_t until_ns);
 uint32_t weave_wake(const volatile void *at, uint32_t count);
-void weave_give_way(void); /* let others go first */
+void weave_give_way(void);                        /* let others go first */
 int weave_spawn(void *(*run)(void *), void *arg); /* its number, or -1 */
 bool weave_ended(int number, void **result_out);
 void weave_title(int number, const char *name);
