@@ -38,17 +38,27 @@ void fault_point(const char *name)
 static const char *bug_name;
 static bool bug_is_set;
 
-__attribute__((constructor)) static void bug_from_environment(void)
+__attribute__((constructor)) static void from_environment(void)
 {
     const char *name = getenv("SVM_BUG");
     if (!bug_is_set)
         bug_name = name != NULL && name[0] != 0 ? name : NULL;
+    static struct fault_jitter jitter = {.seed = 1, .sleep_us_max = 50};
+    const char *one_in = getenv("SVM_JITTER");
+    jitter.one_in = one_in != NULL ? (uint32_t)strtoul(one_in, NULL, 10) : 0;
+    if (jitter.one_in > 0)
+        fault_hook_set(fault_jitter, &jitter);
 }
 
 void fault_bug_set(const char *name)
 {
     bug_name = name;
     bug_is_set = true;
+}
+
+bool fault_seeded(void)
+{
+    return bug_name != NULL;
 }
 
 bool fault_bug(const char *name)

@@ -6,7 +6,8 @@
  *         claim();
  *
  * Nothing is compiled in unless the build defines SVM_FAULTS (BUILD=prove does); then each point calls the hook, if one is
- * set, and the one seeded defect that SVM_BUG names in the environment is there.
+ * set, and the one seeded defect that SVM_BUG names in the environment is there. SVM_JITTER=N in the environment is fault_jitter as the hook
+ * from the start, at one point in N.
  * Names of points are room.noun.moment and may be matched by prefix.
  *
  * Thread   points and bugs: any. fault_hook_set, fault_bug_set: while no thread of the library runs. */
@@ -35,6 +36,8 @@ void fault_point(const char *name);
 /* fault_bug: is NAME the seeded defect of this process? It is the value of SVM_BUG, or what fault_bug_set said after (NULL = none; NAME is kept). */
 bool fault_bug(const char *name);
 void fault_bug_set(const char *name);
+/* fault_seeded: has this process a seeded defect by name? (Only a build with SVM_FAULTS has any code for it.) */
+bool fault_seeded(void);
 
 /* fault_jitter: a ready hook. ARG is a struct fault_jitter: at one point in `one_in` the thread yields or sleeps up to `sleep_us_max`. */
 struct fault_jitter {

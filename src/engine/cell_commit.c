@@ -83,7 +83,7 @@ static void release(struct svm_cell_txn *txn)
 static enum svm_err claim(struct svm_cell_txn *txn, struct svm_cell_key *key_out)
 {
     enum { PATIENCE = 64 };
-    bool validate = txn->engine->hooks.bug != ENGINE_BUG_SKIP_VALIDATION;
+    bool validate = !FAULT_BUG("skip-validation");
     for (uint32_t i = 0; i < txn->write_count; i++) {
         struct cell_entry *entry = &txn->entries[txn->writes[i]];
         unsigned tries = 0;
@@ -106,7 +106,7 @@ static enum svm_err claim(struct svm_cell_txn *txn, struct svm_cell_key *key_out
 /* The reads that are not claimed. BUSY: one is claimed by somebody who has published nothing yet, and may never do. */
 static enum svm_err reads_hold(struct svm_cell_txn *txn, struct svm_cell_key *key_out)
 {
-    if (txn->read_count == 0 || txn->engine->hooks.bug == ENGINE_BUG_SKIP_VALIDATION)
+    if (txn->read_count == 0 || FAULT_BUG("skip-validation"))
         return SVM_OK;
     for (uint32_t i = 0; i < txn->count; i++) {
         const struct cell_entry *entry = &txn->entries[i];
@@ -267,7 +267,8 @@ static enum svm_err attempt(struct svm_cell_txn *txn, uint64_t *seq_out,
         return err;
     }
     uint64_t seq = mvcc_seq_next(engine->mvcc);
-    err = reads_hold(txn, key_out);
+    if (!FAULT_BUG("validate-early"))
+        err = reads_hold(txn, key_out);
     stamp(txn, seq, err != SVM_OK);
     if (err != SVM_OK) {
         release(txn);

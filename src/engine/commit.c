@@ -63,7 +63,7 @@ void answer_waiters(struct svm_engine *engine, struct engine_waiter *waiters,
 /* In memory mode whoever waits for durability waits for this; with the seeded defect in every mode, before the log is written. */
 static void answer_executed(struct svm_engine *engine, struct engine_job *job)
 {
-    bool early = engine->memory || engine->hooks.bug == ENGINE_BUG_ACK_EARLY;
+    bool early = engine->memory || FAULT_BUG("ack-early");
     enum svm_wait content = early ? SVM_WAIT_DURABLE : SVM_WAIT_EXECUTED;
     const struct svm_receipt *receipt =
         atomic_load_explicit(&job->entry->receipt, memory_order_acquire);
@@ -150,7 +150,7 @@ uint64_t engine_committed(struct svm_engine *engine)
 void complete_own(struct engine_worker *worker)
 {
     struct svm_engine *engine = worker->engine;
-    uint64_t applied = mvcc_applied(engine->mvcc);
+    uint64_t applied = FAULT_BUG("answer-early") ? UINT64_MAX : mvcc_applied(engine->mvcc);
     while (worker->done.head && worker->done.head->record.seq <= applied) {
         struct engine_job *jobs[ENGINE_BATCH];
         uint32_t n = 0;

@@ -260,7 +260,7 @@ static enum attempt_result in_the_way(struct attempt *a, uint16_t i, uint64_t st
 {
     const struct svm_input *input = &a->job->tx.inputs[i];
     if (a->job->path == SVM_PATH_FAST && input->kind == SVM_KIND_OWNED && !input->exact &&
-        mvcc_state_claimed(state)) {
+        mvcc_state_claimed(state) && !FAULT_BUG("no-fallback")) {
         a->job->fallback_object = input->id;
         return ATTEMPT_FALLBACK;
     }
@@ -271,11 +271,10 @@ static enum attempt_result in_the_way(struct attempt *a, uint16_t i, uint64_t st
 static enum attempt_result claim_inputs(struct attempt *a)
 {
     struct engine_job *job = a->job;
-    bool skip = job->engine->hooks.bug == ENGINE_BUG_SKIP_CLAIM;
     for (uint16_t i = 0; i < job->tx.input_count; i++) {
         struct mvcc_head *head = job->heads[i];
         if (job->tx.inputs[i].writable) {
-            if (!mvcc_try_claim(head, &a->states[i]) && !skip)
+            if (!mvcc_try_claim(head, &a->states[i]) && !FAULT_BUG("skip-claim"))
                 return in_the_way(a, i, a->states[i]);
             a->claimed = (uint16_t)(i + 1);
             a->objects[i] = object_of(mvcc_newest(head));
@@ -456,7 +455,7 @@ static enum attempt_result prepare(struct engine_worker *worker, struct attempt 
 
 static bool reads_unchanged(const struct attempt *a)
 {
-    if (a->job->engine->hooks.bug == ENGINE_BUG_SKIP_VALIDATION)
+    if (FAULT_BUG("skip-validation"))
         return true;
     for (uint16_t i = 0; i < a->job->tx.input_count; i++)
         if (!a->job->tx.inputs[i].writable &&

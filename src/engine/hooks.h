@@ -19,14 +19,6 @@ struct engine_hooks {
      * executed it, in order of seq for each. Void positions are not shown. */
     void (*committed)(void *arg, const struct svm_receipt *receipt, const struct svm_tx *tx);
     void *arg;
-    /* Seeded defects, to prove that the tests see them. 0 = none. */
-    enum {
-        ENGINE_BUG_NONE,
-        ENGINE_BUG_SKIP_VALIDATION,
-        ENGINE_BUG_SKIP_CLAIM,
-        ENGINE_BUG_DROP_EDGE,
-        ENGINE_BUG_ACK_EARLY
-    } bug;
 };
 
 #endif

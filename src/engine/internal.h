@@ -28,6 +28,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/hist.h"
 #include "base/park.h"
 #include "base/pool.h"

@@ -58,7 +58,7 @@ void order_decided(struct svm_engine *engine, struct engine_worker *worker,
         }
         uint32_t slot = engine->free_slots[--engine->free_slot_count];
         size_t n = declared_refs(&job->tx, refs);
-        if (engine->hooks.bug == ENGINE_BUG_DROP_EDGE && n > 0)
+        if (FAULT_BUG("drop-edge") && n > 0)
             n--;
         bool ready;
         if (exec_scheduler_insert(engine->scheduler, slot, refs, n, &ready) != SVM_OK) {

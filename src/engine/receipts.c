@@ -159,7 +159,7 @@ enum receipts_enter_result receipts_enter(struct receipt_table *table, struct po
     uint64_t hash = hash_of(table, digest);
     struct shard *shard = shard_of(table, hash);
     pthread_mutex_lock(&shard->lock);
-    uint64_t *slot = lookup(shard, hash, digest);
+    uint64_t *slot = FAULT_BUG("dedupe-skip") ? NULL : lookup(shard, hash, digest);
     if (slot) {
         pool_give(fresh);
         *entry_out = slot_entry(*slot);

@@ -77,7 +77,7 @@ static struct svm_receipt *receipt_on_disk(struct svm_engine *engine, const stru
 /* May the disk know a digest that memory does not? Exact inputs guard themselves: theirs is looked up when they are refused. */
 static bool may_be_on_disk(struct svm_engine *engine, const struct engine_job *job)
 {
-    if (engine->memory || job->has_exact)
+    if (engine->memory || job->has_exact || FAULT_BUG("dedupe-disk"))
         return false;
     /* An earlier life may have allowed more than this one does now. */
     if (engine->receipts_before_start &&
@@ -242,7 +242,8 @@ static bool look_up(struct engine_worker *worker, struct engine_job *job,
     struct svm_engine *engine = worker->engine;
     struct svm_refusal refusal;
     struct receipt_entry *entry;
-    if (job->bytes && (entry = receipts_find(engine->receipts, &job->digest)) != NULL) {
+    if (job->bytes && !FAULT_BUG("dedupe-skip") &&
+        (entry = receipts_find(engine->receipts, &job->digest)) != NULL) {
         /* Only a finished one may answer before the signature is verified. */
         if (atomic_load_explicit(&entry->receipt, memory_order_acquire)) {
             join(worker, job, entry);

@@ -1,6 +1,7 @@
 /* exec/apply.c - run one transaction: a pure function from (transaction, inputs as read, node time) to new versions. */
 #include <string.h>
 
+#include "base/fault.h"
 #include "exec/run.h"
 
 /* consume_owned: declared owned inputs get the new version, touched or not. */
@@ -81,11 +82,13 @@ static uint64_t lamport(const struct svm_tx *tx, const struct model_object *cons
     uint64_t newest = 0;
     for (uint16_t i = 0; i < tx->input_count; i++) {
         SVM_ASSERT(inputs[i] != NULL && !inputs[i]->deleted);
+        if (FAULT_BUG("forget-lamport") && !tx->inputs[i].writable)
+            continue;
         if (inputs[i]->version > newest)
             newest = inputs[i]->version;
     }
     SVM_ASSERT(newest < UINT64_MAX);
-    return newest + 1;
+    return newest + !FAULT_BUG("reuse-version");
 }
 
 enum svm_err exec_apply(struct exec_result *result, const struct svm_tx *tx,
@@ -112,7 +115,7 @@ enum svm_err exec_apply(struct exec_result *result, const struct svm_tx *tx,
     uint16_t op = 0;
     while (op < tx->op_count && exec_run_op(&run, op))
         op++;
-    if (run.failure != SVM_FAILURE_NONE)
+    if (run.failure != SVM_FAILURE_NONE && !FAULT_BUG("half-done"))
         exec_run_give_back(&run);
     if (run.no_memory || !consume_owned(&run)) {
         exec_run_give_back(&run);

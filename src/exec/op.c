@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/fault.h"
 #include "crypto/sha256.h"
 #include "exec/run.h"
 
@@ -85,7 +86,7 @@ static bool op_move(struct exec_run *run, const struct svm_op *op)
         return false;
     if (into->balance > UINT64_MAX - amount)
         return fail(run, SVM_FAILURE_OVERFLOW);
-    into->balance += amount;
+    into->balance += FAULT_BUG("move-twice") ? 2 * amount : amount;
     return true;
 }
 

@@ -95,6 +95,9 @@ void mvcc_publish(struct mvcc_table *table, struct mvcc_thread *thread, struct m
     SVM_ASSERT(older == NULL || older->begin_seq < seq);
 
     version->begin_seq = seq;
+    if (FAULT_BUG("release-early"))
+        atomic_store_explicit(&head->state, mvcc_state_of(MVCC_LIVE, version->version),
+                              memory_order_release);
     atomic_store_explicit(&version->older, older, memory_order_relaxed);
     FAULT_POINT("mvcc.publish.before");
     atomic_store_explicit(&head->newest, version, memory_order_release);

@@ -65,7 +65,7 @@ static bool head_evictable(const struct collection *c, const struct mvcc_head *h
     }
     const struct mvcc_version *newest = mvcc_newest(head);
     return c->may_evict && atomic_load_explicit(&newest->older, memory_order_relaxed) == NULL &&
-           newest->begin_seq <= c->evict_below;
+           (newest->begin_seq <= c->evict_below || FAULT_BUG("evict-unstored"));
 }
 
 static void head_evict_locked(struct collection *c, struct mvcc_hash hash, struct mvcc_head *head)

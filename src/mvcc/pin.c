@@ -167,7 +167,8 @@ static uint32_t pins_read(const struct mvcc_pins *pins, uint64_t *out, uint32_t 
     uint32_t count = 0;
     for (uint32_t i = 0; i < high; i++) {
         uint64_t word = atomic_load_explicit(&pins->slots[i].word, memory_order_seq_cst);
-        if (word == WORD_FREE || word == WORD_TAKING || word - 1 > applied ||
+        if (word == WORD_FREE || word == WORD_TAKING || FAULT_BUG("gc-pinned") ||
+            word - 1 > applied ||
             (last != NULL && word - 1 < last->applied && !floor_lists(last, word - 1))) {
             continue;
         }

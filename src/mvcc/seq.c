@@ -101,7 +101,7 @@ void mvcc_seq_hand_over_many(struct mvcc *mvcc, uint64_t seq, void *const *recor
     FAULT_POINT("mvcc.hand_over.after");
     /* Mostly everything before it is finished. A guess takes the line at once for writing; a look first would fetch it twice from the
      * processor that wrote it last. */
-    uint64_t before = seq - 1;
+    uint64_t before = FAULT_BUG("applied-gap") ? mvcc_applied(mvcc) : seq - 1;
     (void)atomic_compare_exchange_strong_explicit(&s->applied, &before, seq + count - 1,
                                                   memory_order_seq_cst, memory_order_relaxed);
     for (;;) {

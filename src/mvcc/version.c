@@ -71,7 +71,7 @@ void mvcc_version_retire(struct mvcc_thread *thread, struct mvcc_version *versio
 const struct mvcc_version *mvcc_read_at(const struct mvcc_head *head, uint64_t seq)
 {
     const struct mvcc_version *version = mvcc_newest(head);
-    while (version != NULL && version->begin_seq > seq) {
+    while (version != NULL && version->begin_seq > seq && !FAULT_BUG("snapshot-newest")) {
         version = atomic_load_explicit(&version->older, memory_order_acquire);
     }
     return version;
@@ -84,7 +84,7 @@ const struct mvcc_version *mvcc_read_at(const struct mvcc_head *head, uint64_t s
 static bool version_needed(const struct mvcc_floor *floor, uint32_t *pins_left, uint64_t begin,
                            uint64_t successor_begin)
 {
-    if (successor_begin > floor->applied) {
+    if (successor_begin > floor->applied + FAULT_BUG("gc-early")) {
         return true;
     }
     while (*pins_left > 0 && floor->pins[*pins_left - 1] >= successor_begin) {

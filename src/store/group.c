@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "base/fault.h"
 #include "crypto/sha256.h"
 
 enum {
@@ -74,5 +75,5 @@ bool store_group_frames_intact(const struct store_group *group)
 {
     uint8_t hash[32];
     crypto_sha256(hash, group->frames.ptr, group->frames.len);
-    return memcmp(hash, group->frames_hash.b, 32) == 0;
+    return FAULT_BUG("log-unchecked") || memcmp(hash, group->frames_hash.b, 32) == 0;
 }

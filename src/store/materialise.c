@@ -321,7 +321,8 @@ enum svm_err store_materialise(struct store *store, size_t bytes_max, uint64_t *
         if (err != SVM_OK)
             return err;
     }
-    return store_materialise_upto(store, store_synced(store), bytes_max, did_out);
+    uint64_t upto = FAULT_BUG("materialise-ahead") ? store_logged(store) : store_synced(store);
+    return store_materialise_upto(store, upto, bytes_max, did_out);
 }
 
 uint64_t store_materialised(const struct store *store)

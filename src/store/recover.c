@@ -184,7 +184,7 @@ enum svm_err store_recover(struct store *store, struct store_opened *opened, cha
         return err;
     }
     opened->cut_groups = scan.behind;
-    opened->next_seq = scan.end + 1;
+    opened->next_seq = scan.end + !FAULT_BUG("reuse-position");
     opened->node_ms = scan.node_ms > store->meta.node_ms ? scan.node_ms : store->meta.node_ms;
     opened->receipts_seen = scan.end > 0;
     memcpy(opened->objects, store->meta.objects, sizeof opened->objects);

@@ -9,11 +9,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/rng.h"
 #include "crash/at.h"
 #include "crash/driver.h"
 #include "crash/tx.h"
-#include "engine/hooks.h"
 
 enum { PAYERS = 3, WINDOW = 96, WINDOW_SMALL = 24, DOCS = 16, FILL = 64 };
 
@@ -267,12 +267,12 @@ int role_work(const struct role_args *args)
 {
     static struct payer payers[PAYERS + 1];
     static struct counting countings[JOURNAL_CELLS];
-    struct engine_hooks hooks = {.bug = args->ack_early ? ENGINE_BUG_ACK_EARLY : ENGINE_BUG_NONE};
     struct svm_config config;
     struct svm_refusal detail;
     struct svm_engine *engine;
     role_config(&config, args);
-    config.test_hooks = &hooks;
+    if (args->ack_early)
+        fault_bug_set("ack-early");
     if (!at_set(args->journal, args->at))
         return 5;
     if (svm_engine_open(&engine, &config, &detail) != SVM_OK) {

@@ -18,7 +18,6 @@ void litmus_must(bool ok, const char *what, const char *file, int line)
 
 struct svm_engine *litmus_open(unsigned workers, struct engine_hooks *hooks)
 {
-    static struct engine_hooks plain;
     struct svm_config config;
     struct svm_engine *engine;
     struct svm_refusal detail;
@@ -32,11 +31,6 @@ struct svm_engine *litmus_open(unsigned workers, struct engine_hooks *hooks)
     config.busy_attempts_max = 100000;
     config.cache_bytes = UINT64_C(4) << 30;
     config.tx_dedupe_bytes = UINT64_C(1) << 30;
-    if (!hooks) {
-        plain = (struct engine_hooks){0};
-        hooks = &plain;
-    }
-    hooks->bug = litmus_options.bug;
     config.test_hooks = hooks;
     LITMUS_MUST(svm_engine_open(&engine, &config, &detail) == SVM_OK);
     return engine;

@@ -27,14 +27,13 @@ extern const struct litmus_case litmus_cells[], litmus_objects[],
 /* What main was told. */
 struct litmus_options {
     uint64_t seed;
-    unsigned bug; /* of enum in engine/hooks.h */
 };
 extern struct litmus_options litmus_options;
 
 #define LITMUS_MUST(ok) litmus_must((ok), #ok, __FILE__, __LINE__)
 void litmus_must(bool ok, const char *what, const char *file, int line);
 
-/* litmus_open: an engine in memory mode. HOOKS may be NULL; its `bug` is set. */
+/* litmus_open: an engine in memory mode. HOOKS may be NULL. */
 struct svm_engine *litmus_open(unsigned workers, struct engine_hooks *hooks);
 
 struct litmus_race {

@@ -1,6 +1,7 @@
 /* Races that a serializable engine cannot lose: main_litmus [--rounds N] [--case NAME] [--bug NAME]
  *
- * Each case must end without an anomaly. Then the test of the test: with validation or claims left out, cases that rest on them must fail.
+ * Each case must end without an anomaly. Then, in a build that has seeded defects (BUILD=prove), the test of the test: with validation or
+ * claims left out, cases that rest on them must fail.
  * The seed is SVM_SEED or the clock. SVM_SHORT: a fraction of the rounds (sanitizers). */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "litmus.h"
 
 static uint64_t passed, failed;
@@ -74,14 +76,8 @@ int main(int argc, char **argv)
             rounds = strtoull(argv[++i], NULL, 0);
         } else if (strcmp(argv[i], "--case") == 0 && i + 1 < argc) {
             only = argv[++i];
-        } else if (strcmp(argv[i], "--bug") == 0 && i + 1 < argc &&
-                   strcmp(argv[i + 1], "SKIP_VALIDATION") == 0) {
-            litmus_options.bug = ENGINE_BUG_SKIP_VALIDATION;
-            i++;
-        } else if (strcmp(argv[i], "--bug") == 0 && i + 1 < argc &&
-                   strcmp(argv[i + 1], "SKIP_CLAIM") == 0) {
-            litmus_options.bug = ENGINE_BUG_SKIP_CLAIM;
-            i++;
+        } else if (strcmp(argv[i], "--bug") == 0 && i + 1 < argc && fault_enabled()) {
+            fault_bug_set(argv[++i]);
         } else {
             fprintf(stderr, "usage: main_litmus [--rounds N] [--case NAME] [--bug NAME]\n");
             return 2;
@@ -92,13 +88,13 @@ int main(int argc, char **argv)
     run_cases(litmus_cells, only, rounds);
     run_cases(litmus_objects, only, rounds);
     run_cases(litmus_contention, only, rounds);
-    if (!only && litmus_options.bug == ENGINE_BUG_NONE) {
+    if (!only && fault_enabled() && !fault_seeded()) {
         const uint64_t red_rounds = 10000;
-        expect_red("cells: lost update", "SKIP_VALIDATION", red_rounds, litmus_options.seed);
-        expect_red("cells: write skew on absence", "SKIP_VALIDATION", rounds / 4,
+        expect_red("cells: lost update", "skip-validation", red_rounds, litmus_options.seed);
+        expect_red("cells: write skew on absence", "skip-validation", rounds / 4,
                    litmus_options.seed);
-        expect_red("cells: write skew", "SKIP_VALIDATION", red_rounds, litmus_options.seed);
-        expect_red("a held claim makes exactly those fall back that meet it", "SKIP_CLAIM",
+        expect_red("cells: write skew", "skip-validation", red_rounds, litmus_options.seed);
+        expect_red("a held claim makes exactly those fall back that meet it", "skip-claim",
                    red_rounds, litmus_options.seed);
     }
     printf("%llu passed, %llu failed\n", (unsigned long long)passed, (unsigned long long)failed);

@@ -3,10 +3,11 @@
  *     main_oracle [--batches N] [--seed N] [--bug NAME] [--no-bugs]
  *
  * The seed comes from SVM_SEED, else from the clock, and is printed first. SVM_SHORT: a few hundred batches (sanitizers).
- * Without --bug the program also runs itself once per seeded defect of the engine, and expects each run to fail:
- *   SKIP_VALIDATION  matters to cells alone. Objects: what a transaction only reads is immutable or, shared, ordered by the
+ * --bug is one of the seeded defects of base/fault.h (BUILD=prove): the run must fail. Without it a build that has them also runs itself
+ * once for each of these, and expects each run to fail:
+ *   skip-validation  matters to cells alone. Objects: what a transaction only reads is immutable or, shared, ordered by the
  *                    scheduler; validation is the net below that.
- *   DROP_EDGE        claims and validation are the net: results stay right. What breaks is the promise that an ordered transaction
+ *   drop-edge        claims and validation are the net: results stay right. What breaks is the promise that an ordered transaction
  *                    never meets another's claim; worlds of shared objects alone check it. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,22 +17,17 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "world.h"
 
 enum { WORLD_BATCHES = 100, FAILED_WORLDS_MAX = 3, BUG_SECONDS = 120 };
 
-static const char *const bug_names[] = {
-    [ENGINE_BUG_NONE] = "NONE",
-    [ENGINE_BUG_SKIP_VALIDATION] = "SKIP_VALIDATION",
-    [ENGINE_BUG_SKIP_CLAIM] = "SKIP_CLAIM",
-    [ENGINE_BUG_DROP_EDGE] = "DROP_EDGE",
-};
-enum { BUGS = sizeof bug_names / sizeof bug_names[0] };
+static const char *const own_bugs[] = {"skip-validation", "skip-claim", "drop-edge"};
+enum { BUGS = sizeof own_bugs / sizeof own_bugs[0] };
 
 struct options {
     unsigned batches, bug_batches;
     uint64_t seed;
-    unsigned bug;
     bool bugs;
 };
 
@@ -49,11 +45,10 @@ static struct world_plan make_plan(const struct options *options, unsigned index
                               .batches = batches,
                               .workers = workers[index % 4],
                               .disk = (enum world_disk)(index % WORLD_DISKS),
-                              .gc = (enum world_gc)((index / 2 + index / 12) % WORLD_GCS),
-                              .bug = options->bug};
+                              .gc = (enum world_gc)((index / 2 + index / 12) % WORLD_GCS)};
     plan.sign = index % 5 == 1;
     plan.reopen = rng_below(&rng, 3) == 0;
-    plan.ordered = index % 8 == 5 || (options->bug == ENGINE_BUG_DROP_EDGE && index % 2);
+    plan.ordered = index % 8 == 5 || (fault_bug("drop-edge") && index % 2);
     if (plan.ordered) {
         plan.gc = WORLD_GC_OFF; /* a collector's claim is in the way too */
         plan.disk = WORLD_MEMORY;
@@ -182,7 +177,7 @@ static bool everything_reached(const struct world_result *r)
 
 /* ---- the test of the test ------------------------------------------------------------------------------------------------ */
 
-static bool bug_is_red(const struct options *options, unsigned bug)
+static bool bug_is_red(const struct options *options, const char *bug)
 {
     char batches[16], seed[32];
     int status;
@@ -196,29 +191,20 @@ static bool bug_is_red(const struct options *options, unsigned bug)
         if (!freopen("/dev/null", "w", stdout) || !freopen("/dev/null", "w", stderr))
             _exit(127);
         alarm(BUG_SECONDS);
-        execl("/proc/self/exe", "main_oracle", "--batches", batches, "--seed", seed, "--bug",
-              bug_names[bug], (char *)NULL);
+        execl("/proc/self/exe", "main_oracle", "--batches", batches, "--seed", seed, "--bug", bug,
+              (char *)NULL);
         _exit(127);
     }
     if (pid < 0 || waitpid(pid, &status, 0) != pid)
         return false;
     bool red = WIFSIGNALED(status) || (WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != 127);
-    printf("seeded defect %-15s %s (%s %d)\n", bug_names[bug], red ? "found" : "NOT FOUND",
+    printf("seeded defect %-15s %s (%s %d)\n", bug, red ? "found" : "NOT FOUND",
            WIFSIGNALED(status) ? "signal" : "exit",
            WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     return red;
 }
 
 /* ---- main ------------------------------------------------------------------------------------------------------------------ */
-
-static unsigned find_bug(const char *name)
-{
-    for (unsigned i = 0; i < BUGS; i++)
-        if (strcmp(bug_names[i], name) == 0)
-            return i;
-    fprintf(stderr, "no seeded defect %s\n", name);
-    exit(2);
-}
 
 static void parse(struct options *options, int argc, char **argv)
 {
@@ -227,14 +213,14 @@ static void parse(struct options *options, int argc, char **argv)
     *options = (struct options){.batches = is_short ? 600 : 10000,
                                 .bug_batches = is_short ? 400 : 800,
                                 .seed = seed ? strtoull(seed, NULL, 0) : (uint64_t)time(NULL),
-                                .bugs = true};
+                                .bugs = fault_enabled() && !fault_seeded()};
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--batches") == 0 && i + 1 < argc) {
             options->batches = (unsigned)strtoul(argv[++i], NULL, 0);
         } else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) {
             options->seed = strtoull(argv[++i], NULL, 0);
         } else if (strcmp(argv[i], "--bug") == 0 && i + 1 < argc) {
-            options->bug = find_bug(argv[++i]);
+            fault_bug_set(argv[++i]);
             options->bugs = false;
         } else if (strcmp(argv[i], "--no-bugs") == 0) {
             options->bugs = false;
@@ -251,17 +237,21 @@ int main(int argc, char **argv)
     struct options options;
     struct totals totals = {0};
     parse(&options, argc, argv);
+    if (fault_seeded() && !fault_enabled()) {
+        fprintf(stderr, "seeded defects are in BUILD=prove\n");
+        return 2;
+    }
     printf("SVM_SEED=%llu, %u batches\n", (unsigned long long)options.seed, options.batches);
     fflush(stdout);
     run_worlds(&totals, &options);
     print_counts(&totals.sum);
-    if (options.bug == ENGINE_BUG_NONE && options.batches >= 600) {
+    if (!fault_seeded() && options.batches >= 600) {
         bool all = everything_reached(&totals.sum);
         totals.passed += all;
         totals.failed += !all;
     }
-    for (unsigned bug = 1; options.bugs && bug < BUGS; bug++) {
-        bool red = bug_is_red(&options, bug);
+    for (unsigned bug = 0; options.bugs && bug < BUGS; bug++) {
+        bool red = bug_is_red(&options, own_bugs[bug]);
         totals.passed += red;
         totals.failed += !red;
     }

@@ -115,7 +115,6 @@ static void configure(struct world *world, struct svm_config *config)
     world->hooks.claimed = on_claimed;
     world->hooks.committed = on_committed;
     world->hooks.arg = world;
-    world->hooks.bug = plan->bug;
     if (plan->disk != WORLD_MEMORY) {
         store_kv_ram_ops(&world->log_ops, world->log_ram);
         store_kv_ram_ops(&world->state_ops, world->state_ram);

@@ -24,7 +24,6 @@ struct world_plan {
     bool sign;
     bool ordered; /* shared objects alone, nothing in the way of what the scheduler lets run */
     bool reopen;
-    unsigned bug; /* of enum in engine/hooks.h */
 };
 
 struct world_result {
