@@ -1,7 +1,8 @@
 # SuperVM: one Makefile, no recursion into folders. `make help` lists the commands.
 #
-#   BUILD=release|debug|asan|tsan|ubsan|cov|prove|weave   kind of build (default release; prove: with the points of base/fault.h;
-#                                             weave: and every atomic access a step of tests/weave)
+#   BUILD=release|debug|asan|tsan|ubsan|cov|prove|weave|fuzz   kind of build (default release; prove: with the points of
+#                                             base/fault.h; weave: and every atomic access a step of tests/weave; fuzz: with
+#                                             CC=clang, tests/fuzz driven by libFuzzer)
 #   CC=gcc|clang                              compiler (default gcc)
 #   WERROR=1                                  a warning is an error (CI)
 #
@@ -38,12 +39,14 @@ OPT_tsan := -O1 -fsanitize=thread $(if $(IS_CLANG),,-Wno-tsan)
 OPT_cov := -O0 --coverage
 OPT_prove := -O1 -DSVM_FAULTS
 OPT_weave := -O1 -DSVM_FAULTS -DSVM_WEAVE -include tests/weave/atomics.h
+OPT_fuzz := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DFUZZ_LIBFUZZER
 SAN_asan := -fsanitize=address,undefined
 SAN_ubsan := -fsanitize=undefined
 SAN_tsan := -fsanitize=thread
 SAN_cov := --coverage
+SAN_fuzz := -fsanitize=address,undefined
 
-KINDS := release debug asan tsan ubsan cov prove weave
+KINDS := release debug asan tsan ubsan cov prove weave fuzz
 ifeq ($(filter $(BUILD),$(KINDS)),)
 $(error BUILD=$(BUILD) is unknown; one of: $(KINDS))
 endif
@@ -110,6 +113,7 @@ UNIT_BIN := $(patsubst tests/unit/%.c,$(OUT)/tests/%,$(UNIT_SRC))
 
 # Other test folders: a program is main_*.c, test_*.c or bench_*.c, or by the folder's own pattern; the folder's remaining
 # .c files go into each.
+PROG_fuzz := tests/fuzz/fuzz_*.c
 PROG_demos := tests/demos/*_demo.c tests/demos/*_bench.c tests/demos/*_test.c
 # What runs on the weaver is built as BUILD=weave and not otherwise.
 WOVEN := weave sim
@@ -254,6 +258,14 @@ $(shell test -d $(OUT) && { printf '%s\n' '$(COMPARE_PKGS)' | cmp -s - $(OUT)/co
 $(OUT)/compare-packages: ;
 $(call obj,$(wildcard tests/compare/*.c)): $(OUT)/compare-packages
 
+# tests/fuzz: with BUILD=fuzz libFuzzer is the program, else tests/fuzz/replay.c is. The faces are under test too.
+FUZZ_BIN := $(filter $(OUT)/fuzz/%,$(DIR_BIN))
+$(FUZZ_BIN): LDFLAGS_ALL += $(if $(filter fuzz,$(BUILD)),-fsanitize=fuzzer)
+$(FUZZ_BIN): $(call room_lib,gateway)
+$(OUT)/fuzz/fuzz_options: $(call room_lib,app)
+$(OUT)/fuzz/fuzz_log: $(call obj,tests/unit/store_bed.c)
+$(OUT)/fuzz/fuzz_lanes: $(call obj,tests/lanes/cases.c)
+
 # The demonstrations are where their names say, as build/bin is.
 demos-programs: $(if $(filter release,$(KIND)),build/demos)
 build/demos: | $(FLAGS_FILE)
@@ -312,6 +324,11 @@ model: ## the protocol's models, searched exhaustively by spin within large boun
 .PHONY: weave-long
 weave-long: ## all interleavings of small tests of the code, and 10^7 random ones
 	@tests/weave/run long
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for five minutes (MINUTES=n), two at a time, from where it was left; a row in the ledger
+	@scripts/setup test
+	@tests/fuzz/run long $(or $(MINUTES),5)
 
 bench: ## what was asked beside what this machine shows: 35 minutes, writes docs/benchmarks.md; ARGS='--only ROWS'
 bench-quick: ## the same for a look: three minutes

@@ -211,6 +211,7 @@ static const struct {
     {"--rpc.socket_mode=1777", "0777"},
     {"--gc.intervall=1s", "did you mean --gc.interval?"},
     {"--engine.interval=1s", "did you mean --gc.interval?"},
+    {"--datadir=/tmp/\xff", "not UTF-8"},
     {"--datdir=x", "did you mean --node.datadir?"},
     {"--listen", "needs a value"},
     {"--config", "needs a value"},
