@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <jansson.h>
+
 /* ---- names -------------------------------------------------------------------------------------------------- */
 
 const struct option *option_find(const char *name)
@@ -302,6 +304,17 @@ static bool check_address(const char *text, char *why, size_t why_size)
     return true;
 }
 
+/* Settings are told as JSON, which holds nothing but UTF-8. */
+static bool check_text(const char *text, char *why, size_t why_size)
+{
+    json_t *string = json_string(text);
+    if (string == NULL) {
+        snprintf(why, why_size, "the value is not UTF-8");
+    }
+    json_decref(string);
+    return string != NULL;
+}
+
 bool option_set(struct options *options, const struct option *option, const char *text,
                 enum option_origin origin, unsigned line, char *why, size_t why_size)
 {
@@ -322,11 +335,12 @@ bool option_set(struct options *options, const struct option *option, const char
         ok = set_choice(member, option, text, why, why_size);
         break;
     case OPTION_ADDRESS:
-        ok = check_address(text, why, why_size);
+        ok = check_address(text, why, why_size) && check_text(text, why, why_size);
         break;
     case OPTION_TEXT:
     case OPTION_PATH:
     case OPTION_LIST:
+        ok = check_text(text, why, why_size);
         break;
     }
     if (!ok) {

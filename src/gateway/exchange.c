@@ -346,10 +346,10 @@ static void run_quick(struct rpc_call *call)
 static struct rpc_exchange *begin_quick(struct gateway *gateway, const char *body, size_t len,
                                         struct rpc_exchange like)
 {
-    struct quick in = {.at = body, .end = body + len};
-    if (len == 0 || !looks_quick(body, len)) {
+    if (len == 0 || !looks_quick(body, len)) { /* of nothing, BODY may be NULL */
         return NULL;
     }
+    struct quick in = {.at = body, .end = body + len};
     const bool is_batch = quick_is_array(&in);
     const size_t count = is_batch ? count_calls(body, len) : 1;
     if (count == 0 || count > gateway->config.batch_items_max) {
