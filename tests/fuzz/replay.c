@@ -99,7 +99,7 @@ static void read_path(const char *path)
 
 /* ---- mutations ----------------------------------------------------------------------------------------------- */
 
-static size_t splice(uint8_t *bytes, size_t len, size_t cap, struct rng *rng)
+static size_t mix_in(uint8_t *bytes, size_t len, size_t cap, struct rng *rng)
 {
     const struct input *from = &files[rng_below(rng, file_count)];
     if (from->len == 0)
@@ -119,7 +119,7 @@ static size_t mutate(uint8_t *bytes, size_t len, size_t cap, struct rng *rng)
     size_t count;
     switch (rng_below(rng, len > 0 ? 7 : 1)) {
     case 0:
-        return splice(bytes, len, cap, rng);
+        return mix_in(bytes, len, cap, rng);
     case 1:
         bytes[at] ^= (uint8_t)(1u << rng_below(rng, 8));
         return len;
