@@ -54,9 +54,20 @@ struct qsbr_thread {
 
 /* ---- lists -------------------------------------------------------------------------------------------------- */
 
+static uintptr_t link_of(const struct qsbr_entry *entry)
+{
+    return atomic_load_explicit(&entry->link, memory_order_relaxed);
+}
+
+/* Release: whoever sees by the link that a block is retired sees that it was unlinked. */
+static void link_set(struct qsbr_entry *entry, uintptr_t link)
+{
+    atomic_store_explicit(&entry->link, link, memory_order_release);
+}
+
 static struct qsbr_entry *entry_next(const struct qsbr_entry *entry)
 {
-    return (struct qsbr_entry *)(entry->link & ~(uintptr_t)KIND_MASK);
+    return (struct qsbr_entry *)(link_of(entry) & ~(uintptr_t)KIND_MASK);
 }
 
 static void list_join(struct list *into, struct list *from)
@@ -67,7 +78,7 @@ static void list_join(struct list *into, struct list *from)
     if (into->count == 0) {
         *into = *from;
     } else {
-        into->last->link = (uintptr_t)from->first | (into->last->link & KIND_MASK);
+        link_set(into->last, (uintptr_t)from->first | (link_of(into->last) & KIND_MASK));
         into->last = from->last;
         into->count += from->count;
         into->bytes += from->bytes;
@@ -80,7 +91,7 @@ static void list_reclaim(const struct qsbr *qsbr, struct list *list, void *arg)
     struct qsbr_entry *entry = list->first;
     for (size_t i = list->count; i > 0; i--) {
         struct qsbr_entry *next = entry_next(entry);
-        qsbr->reclaim[entry->link & KIND_MASK](arg, entry);
+        qsbr->reclaim[link_of(entry) & KIND_MASK](arg, entry);
         entry = next;
     }
     *list = (struct list){0};
@@ -286,7 +297,7 @@ void qsbr_retire(struct qsbr_thread *thread, uint32_t kind, struct qsbr_entry *e
     SVM_ASSERT(kind < QSBR_KINDS);
     SVM_ASSERT(((uintptr_t)entry & 7u) == 0);
     struct list *open = &thread->open;
-    entry->link = kind;
+    link_set(entry, kind);
     struct list one = {entry, entry, 1, bytes};
     list_join(open, &one);
     if (open->count >= QSBR_KEPT_ENTRIES || open->bytes >= QSBR_KEPT_BYTES) {

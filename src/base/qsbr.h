@@ -24,19 +24,21 @@
 #ifndef BASE_QSBR_H
 #define BASE_QSBR_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum {
-    QSBR_KINDS = 4,
+    QSBR_KINDS = 8,
     QSBR_KEPT_ENTRIES = 64, /* a batch is closed with so many */
     QSBR_LEFT_ENTRIES = 2048,
     QSBR_KEPT_BYTES = 256 * 1024
 };
 
-/* The link inside every block that is to be retired: a pointer, and the kind in its low bits. Nobody reads it before that. */
+/* The link inside every block that is to be retired: a pointer, and the kind in its low three bits. Until qsbr_retire the word is the caller's,
+ * and whoever still looks at it afterwards (it is atomic for them) finds those bits. */
 struct qsbr_entry {
-    uintptr_t link;
+    _Atomic uintptr_t link;
 };
 /* Frees the block of ENTRY. ARG is that of the thread which reclaims, or of the domain in qsbr_destroy. */
 typedef void qsbr_reclaim_fn(void *arg, struct qsbr_entry *entry);

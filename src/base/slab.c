@@ -25,6 +25,7 @@ enum {
     CHUNK_BYTES = 256 << 10,
     REGION_BYTES = 4 << 20,
     HUGE_BYTES = 2 << 20,
+    FIRST_AT = 64, /* in a chunk: blocks of 64 bytes have a cache line each */
     TRIM_BYTES =
         1
         << 20 /* free ones of a size are looked through when they are twice what they were, and so much more */
@@ -146,7 +147,7 @@ static bool chunk_add_locked(struct slab_depot *depot, struct bin *bin)
         depot->region_at += CHUNK_BYTES;
     }
     *chunk = (struct chunk){0};
-    bin->carve = (uint8_t *)(chunk + 1);
+    bin->carve = (uint8_t *)chunk + FIRST_AT;
     bin->carve_end = (uint8_t *)chunk + CHUNK_BYTES;
     atomic_fetch_add_explicit(&depot->bytes, CHUNK_BYTES, memory_order_relaxed);
     return true;

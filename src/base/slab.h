@@ -36,7 +36,7 @@ void slab_cache_init(struct slab_cache *cache, struct slab_depot *depot);
 void slab_cache_deinit(
     struct slab_cache *cache); /* what it has goes to the depot; it may be used again */
 
-/* slab_take: SIZE bytes in 1 .. SLAB_BYTES_MAX, aligned to 8. NULL = no memory. slab_give: of the same SIZE. */
+/* slab_take: SIZE bytes in 1 .. SLAB_BYTES_MAX, aligned to 8, those of 64 to 64. NULL = no memory. slab_give: of the same SIZE. */
 void *slab_take(struct slab_cache *cache, size_t size);
 void slab_give(struct slab_cache *cache, void *block, size_t size);
 /* slab_drop: instead of slab_give when the depot is about to be destroyed and no cache is left. */

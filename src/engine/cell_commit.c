@@ -133,7 +133,7 @@ static void number_versions(struct svm_cell_txn *txn)
             highest = mvcc_state_version(word);
     }
     for (uint32_t i = 0; i < txn->write_count; i++)
-        txn->entries[txn->writes[i]].version->version = highest + 1;
+        cell_version_number_set(txn->entries[txn->writes[i]].version, highest + 1);
 }
 
 /* ---- the record ------------------------------------------------------------------------------------------------------- */
@@ -203,9 +203,9 @@ static enum svm_err encode(struct svm_cell_txn *txn, uint64_t node_ms)
         const struct mvcc_version *version = entry->version;
         txn->frame_writes[i] =
             (struct model_cell_write){.key = {entry->head->key, entry->head->key_len},
-                                      .version = version->version,
+                                      .version = cell_version_number(version),
                                       .deleted = version->tombstone,
-                                      .value = {version->payload, version->size}};
+                                      .value = cell_version_value(version)};
     }
     const struct model_cell_effects effects = {
         .node_ms = node_ms, .write_count = (uint16_t)txn->write_count, .writes = txn->frame_writes};

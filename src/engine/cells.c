@@ -145,7 +145,7 @@ static uint64_t word_of(const struct mvcc_version *version)
 {
     if (!version)
         return MVCC_ABSENT;
-    return version->version << 5 | (version->tombstone ? MVCC_TOMBSTONE : MVCC_LIVE);
+    return cell_version_number(version) << 5 | (version->tombstone ? MVCC_TOMBSTONE : MVCC_LIVE);
 }
 
 /* The cell of ENTRY at the snapshot, tracked. The thread is online. */
@@ -156,9 +156,9 @@ static enum svm_err read_entry(struct svm_cell_txn *txn, struct cell_entry *entr
     entry->read_state = word_of(version);
     entry->found = version && !version->tombstone;
     if (version) /* whoever overwrites it will probably unlink the one below */
-        __builtin_prefetch(atomic_load_explicit(&version->older, memory_order_relaxed));
+        __builtin_prefetch(mvcc_older(version));
     if (entry->found)
-        err = cell_copy(txn, (struct svm_bytes){version->payload, version->size}, &entry->value);
+        err = cell_copy(txn, cell_version_value(version), &entry->value);
     if (err == SVM_OK && mvcc_pin_cancelled(txn->engine->mvcc, &txn->pin))
         err = SVM_E_SNAPSHOT_TOO_OLD;
     if (err != SVM_OK)
@@ -191,7 +191,7 @@ enum svm_err svm_cell_get(struct svm_cell_txn *txn, struct svm_bytes key,
         return SVM_E_LIMIT_EXCEEDED;
     struct cell_entry *entry = find(txn, key);
     if (entry && entry->version) {
-        *value_out = (struct svm_bytes){entry->version->payload, entry->version->size};
+        *value_out = cell_version_value(entry->version);
         return entry->version->tombstone ? SVM_E_NOT_FOUND : SVM_OK;
     }
     if (!entry || !entry->read) {
@@ -249,15 +249,15 @@ static enum svm_err write_cell(struct svm_cell_txn *txn, struct svm_bytes key,
     enum svm_err err = entry_to_write(txn, key, &entry);
     if (err != SVM_OK)
         return err;
-    struct mvcc_version *version = mvcc_version_create(txn->thread, (uint32_t)value.len);
+    struct mvcc_version *version = cell_version_create(txn->thread, value.len);
     if (!version)
         return SVM_E_OVERLOADED;
     version->tombstone = deleted;
     if (value.len)
-        memcpy(version->payload, value.ptr, value.len);
+        memcpy(version->payload + CELL_NUMBER_BYTES, value.ptr, value.len);
     txn->bytes += value.len;
     if (entry->version) {
-        atomic_store_explicit(&entry->version->older, txn->discarded, memory_order_relaxed);
+        mvcc_private_chain(entry->version, txn->discarded);
         txn->discarded = entry->version;
     } else {
         txn->writes[txn->write_count++] = (uint16_t)(entry - txn->entries);

@@ -35,6 +35,7 @@ static void version_free(void *arg, struct model_object *object)
 struct loading {
     struct mvcc_thread *thread;
     struct mvcc_version *version;
+    uint64_t number;
 };
 
 static void *loading_alloc(void *arg, size_t size)
@@ -42,6 +43,13 @@ static void *loading_alloc(void *arg, size_t size)
     struct loading *loading = arg;
     loading->version = mvcc_version_create(loading->thread, (uint32_t)size);
     return loading->version ? loading->version->payload : NULL;
+}
+
+static void *loading_alloc_cell(void *arg, size_t size)
+{
+    struct loading *loading = arg;
+    loading->version = cell_version_create(loading->thread, size);
+    return loading->version ? loading->version->payload + CELL_NUMBER_BYTES : NULL;
 }
 
 static enum svm_err load_object(struct svm_engine *engine, struct mvcc_head *head,
@@ -54,7 +62,7 @@ static enum svm_err load_object(struct svm_engine *engine, struct mvcc_head *hea
     enum svm_err err = store_object_get(engine->store, &id, &seq, loading_alloc, loading, &object);
     if (err == SVM_OK) {
         loading->version->begin_seq = seq;
-        loading->version->version = object->version;
+        loading->number = object->version;
         loading->version->tombstone = object->deleted;
     }
     return err;
@@ -63,14 +71,15 @@ static enum svm_err load_object(struct svm_engine *engine, struct mvcc_head *hea
 static enum svm_err load_cell(struct svm_engine *engine, struct mvcc_head *head,
                               struct loading *loading)
 {
-    uint64_t seq, version;
+    uint64_t seq;
     bool deleted;
     size_t len;
-    enum svm_err err = store_cell_get(engine->store, (struct svm_bytes){head->key, head->key_len},
-                                      &seq, &version, &deleted, loading_alloc, loading, &len);
+    enum svm_err err =
+        store_cell_get(engine->store, (struct svm_bytes){head->key, head->key_len}, &seq,
+                       &loading->number, &deleted, loading_alloc_cell, loading, &len);
     if (err == SVM_OK) {
+        cell_version_number_set(loading->version, loading->number);
         loading->version->begin_seq = seq;
-        loading->version->version = version;
         loading->version->tombstone = deleted;
     }
     return err;
@@ -85,7 +94,8 @@ enum svm_err engine_load(struct svm_engine *engine, struct mvcc_table *table,
         err = table == engine->objects ? load_object(engine, head, &loading)
                                        : load_cell(engine, head, &loading);
     if (err == SVM_OK || err == SVM_E_NOT_FOUND) {
-        mvcc_load_finish(table, thread, head, err == SVM_OK ? loading.version : NULL);
+        mvcc_load_finish(table, thread, head, err == SVM_OK ? loading.version : NULL,
+                         loading.number);
         return SVM_OK;
     }
     if (loading.version)
@@ -521,7 +531,7 @@ static void publish(struct engine_worker *worker, struct attempt *a, uint64_t se
     for (uint16_t i = 0; i < result->write_count; i++) {
         const struct model_write *w = &result->writes[i];
         struct mvcc_version *version = version_of(w->object);
-        version->version = w->object->version;
+        version->number = w->object->version;
         version->tombstone = w->object->deleted;
         if (w->input < 0) {
             struct mvcc_head *head = a->created[made++];

@@ -23,6 +23,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 
 #include <svm/engine.h>
 
@@ -82,6 +83,32 @@ static inline void count_own(_Atomic uint64_t *counter, uint64_t n)
 {
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
                           memory_order_relaxed);
+}
+
+/* ---- versions of cells ------------------------------------------------------------------------------------------ */
+
+/* A cell's payload: the version's number, then the value. An object's number is in the object. */
+enum { CELL_NUMBER_BYTES = 8 };
+static inline struct mvcc_version *cell_version_create(struct mvcc_thread *thread, size_t value_len)
+{
+    return mvcc_version_create(thread, (uint32_t)(CELL_NUMBER_BYTES + value_len));
+}
+/* cell_version_number_set: of a private one. */
+static inline void cell_version_number_set(struct mvcc_version *version, uint64_t number)
+{
+    version->number = number;
+    memcpy(version->payload, &number, CELL_NUMBER_BYTES);
+}
+static inline uint64_t cell_version_number(const struct mvcc_version *version)
+{
+    uint64_t number;
+    memcpy(&number, version->payload, CELL_NUMBER_BYTES);
+    return number;
+}
+static inline struct svm_bytes cell_version_value(const struct mvcc_version *version)
+{
+    return (struct svm_bytes){version->payload + CELL_NUMBER_BYTES,
+                              version->size - CELL_NUMBER_BYTES};
 }
 
 /* ---- receipts ----------------------------------------------------------------------------------------------- */

@@ -428,7 +428,7 @@ static bool load_genesis(struct svm_engine *engine)
         if (!ok)
             break;
         memcpy(version->payload, g->object, size);
-        version->version = g->object->version;
+        version->number = g->object->version;
         version->tombstone = false;
         mvcc_publish(engine->objects, thread, head, version, 0);
         mvcc_unhold(head);

@@ -196,8 +196,8 @@ static void discard(struct svm_cell_txn *txn)
 {
     while (txn->discarded) {
         struct mvcc_version *version = txn->discarded;
-        txn->discarded = atomic_load_explicit(&version->older, memory_order_relaxed);
-        atomic_store_explicit(&version->older, NULL, memory_order_relaxed);
+        txn->discarded = mvcc_older(version);
+        mvcc_private_chain(version, NULL);
         mvcc_version_destroy(txn->thread, version);
     }
 }

@@ -358,7 +358,7 @@ static enum attempt_result look(struct engine_job *job, struct svm_refusal *refu
         if (err == SVM_OK)
             continue;
         refusal->err = err;
-        if (err == SVM_E_VERSION_CONFLICT && job->tx.inputs[i].version > version->version)
+        if (err == SVM_E_VERSION_CONFLICT && job->tx.inputs[i].version > object->version)
             return ATTEMPT_AGAIN;
         if (version) {
             refusal->has |= SVM_HAS_SEQ;
@@ -481,7 +481,7 @@ static void run_held(struct engine_worker *worker, struct engine_job **jobs, siz
         for (uint16_t k = 0; k < jobs[i]->held_count && k < ENGINE_JOB_INPUTS; k++) {
             const struct mvcc_version *version = mvcc_newest(jobs[i]->heads[k]);
             if (version)
-                __builtin_prefetch(atomic_load_explicit(&version->older, memory_order_relaxed), 1);
+                __builtin_prefetch(mvcc_older(version), 1);
         }
     for (size_t i = 0; i < count; i++)
         if (pass(worker, jobs[i]))

@@ -116,11 +116,10 @@ static struct mvcc_head *head_insert_locked(struct mvcc_table *table, struct mvc
                                             struct mvcc_hash hash, const uint8_t *key,
                                             size_t key_len, uint64_t state)
 {
-    struct qsbr_entry *entry = mvcc_block_take(thread, mvcc_head_block_bytes(key_len));
-    if (entry == NULL) {
+    struct mvcc_head *head = mvcc_block_take(thread, mvcc_head_block_bytes(key_len));
+    if (head == NULL) {
         return NULL;
     }
-    struct mvcc_head *head = mvcc_entry_block(entry);
     atomic_init(&head->state, state);
     atomic_init(&head->newest, NULL);
     atomic_init(&head->holds, 1);
@@ -130,7 +129,7 @@ static struct mvcc_head *head_insert_locked(struct mvcc_table *table, struct mvc
     atomic_init(&head->referenced, 1);
     memcpy(head->key, key, key_len);
     if (!mvcc_index_put_locked(table, thread, hash, head)) {
-        mvcc_block_give(thread, entry, mvcc_head_block_bytes(key_len));
+        mvcc_block_give(thread, head, mvcc_head_block_bytes(key_len));
         return NULL;
     }
     mvcc_count(table, thread, MVCC_COUNT_HEADS, 1);
@@ -219,13 +218,13 @@ bool mvcc_hold_new(struct mvcc_table *table, struct mvcc_thread *thread, const u
 /* ---- load --------------------------------------------------------------------------------------------------- */
 
 void mvcc_load_finish(struct mvcc_table *table, struct mvcc_thread *thread, struct mvcc_head *head,
-                      struct mvcc_version *version)
+                      struct mvcc_version *version, uint64_t number)
 {
     struct mvcc_shard *shard = &table->shards[mvcc_hash_key(table, head->key, head->key_len).shard];
     mvcc_count(table, thread, MVCC_COUNT_LOADS, 1);
     uint64_t state = mvcc_state_of(MVCC_ABSENT, 0);
     if (version != NULL) {
-        state = mvcc_state_of(version->tombstone ? MVCC_TOMBSTONE : MVCC_LIVE, version->version);
+        state = mvcc_state_of(version->tombstone ? MVCC_TOMBSTONE : MVCC_LIVE, number);
     }
     FAULT_POINT("mvcc.load.before");
     pthread_mutex_lock(&shard->mutex);
@@ -248,7 +247,7 @@ void mvcc_load_finish(struct mvcc_table *table, struct mvcc_thread *thread, stru
 
 void mvcc_head_reclaim(void *arg, struct qsbr_entry *entry)
 {
-    const struct mvcc_head *head = mvcc_entry_block(entry);
+    const struct mvcc_head *head = (const void *)entry;
     mvcc_block_give(arg, entry, mvcc_head_block_bytes(head->key_len));
 }
 
@@ -256,6 +255,14 @@ static void head_retire(struct mvcc_thread *thread, struct mvcc_head *head)
 {
     qsbr_retire(thread->qsbr, MVCC_BLOCK_HEAD, mvcc_head_entry(head),
                 mvcc_head_block_bytes(head->key_len));
+}
+
+/* The list of aborted heads goes through their state words, which stay DEAD. */
+static void aborted_push_locked(struct mvcc_table *table, struct mvcc_head *head)
+{
+    atomic_store_explicit(&head->state, (uintptr_t)table->aborted | MVCC_DEAD,
+                          memory_order_relaxed);
+    table->aborted = head;
 }
 
 void mvcc_load_abort(struct mvcc_table *table, struct mvcc_thread *thread, struct mvcc_head *head)
@@ -282,8 +289,7 @@ void mvcc_load_abort(struct mvcc_table *table, struct mvcc_thread *thread, struc
         return;
     }
     pthread_mutex_lock(&table->aborted_mutex);
-    mvcc_head_entry(head)->link = (uintptr_t)table->aborted;
-    table->aborted = head;
+    aborted_push_locked(table, head);
     atomic_fetch_add_explicit(&table->aborted_count, 1, memory_order_relaxed);
     pthread_mutex_unlock(&table->aborted_mutex);
 }
@@ -297,13 +303,12 @@ void mvcc_heads_aborted_collect(struct mvcc_table *table, struct mvcc_thread *th
     struct mvcc_head *head = table->aborted;
     table->aborted = NULL;
     while (head != NULL) {
-        struct mvcc_head *next = (struct mvcc_head *)mvcc_head_entry(head)->link;
+        struct mvcc_head *next = mvcc_aborted_next(head);
         if (atomic_load_explicit(&head->holds, memory_order_acquire) == MVCC_HOLDS_CLOSED) {
             atomic_fetch_sub_explicit(&table->aborted_count, 1, memory_order_relaxed);
             head_retire(thread, head);
         } else {
-            mvcc_head_entry(head)->link = (uintptr_t)table->aborted;
-            table->aborted = head;
+            aborted_push_locked(table, head);
         }
         head = next;
     }

@@ -242,7 +242,7 @@ static void head_free(struct mvcc_head *head)
 {
     struct mvcc_version *version = atomic_load_explicit(&head->newest, memory_order_relaxed);
     while (version != NULL) {
-        struct mvcc_version *older = atomic_load_explicit(&version->older, memory_order_relaxed);
+        struct mvcc_version *older = mvcc_older(version);
         mvcc_version_reclaim(NULL, mvcc_version_entry(version));
         version = older;
     }
@@ -253,7 +253,7 @@ void mvcc_table_deinit(struct mvcc_table *table)
 {
     while (table->aborted != NULL) {
         struct mvcc_head *head = table->aborted;
-        table->aborted = (struct mvcc_head *)mvcc_head_entry(head)->link;
+        table->aborted = mvcc_aborted_next(head);
         head_free(head);
     }
     pthread_mutex_destroy(&table->aborted_mutex);

@@ -2,7 +2,7 @@
  *
  *      struct mvcc ---- tables[2] ---- shards[256] ---- array of slots ---- head ---- version ---- version
  *         |  |  `------ sequence: next, applied, hand-over slots                      (versions and heads are blocks with
- *         |  `--------- pins, pending floor, floor                                     a hidden link for reclamation)
+ *         |  `--------- pins, pending floor, floor                                     a word that becomes a link)
  *         `------------ threads: reclamation record, free blocks, counters
  *
  * Lock order: a shard's mutex, then the domain's. No claim is taken while a mutex is held but in collect.c (an attempt, never a wait).
@@ -20,40 +20,38 @@
 
 /* ---- blocks ------------------------------------------------------------------------------------------------- */
 
-/* Heads and versions are preceded by the link that qsbr_retire needs; `older` cannot serve, retired versions are still walked. */
+/* The link that qsbr_retire needs is the first word of each block, and the kind in its low three bits says so to those who still look there:
+ * a head that is retired reads DEAD, as it did before; a version that is retired has some of MVCC_OLDER_LEFT in `older`, and whoever was on his
+ * way through it starts from the head again (mvcc_read_at). */
 enum mvcc_block_kind {
+    MVCC_BLOCK_PLAIN, /* one malloc that begins with its link: slot arrays, floors */
     MVCC_BLOCK_VERSION,
-    MVCC_BLOCK_HEAD,
-    MVCC_BLOCK_PLAIN /* one malloc that begins with its link: slot arrays, floors */
+    MVCC_BLOCK_HEAD = MVCC_DEAD
 };
 
 static inline struct qsbr_entry *mvcc_version_entry(struct mvcc_version *version)
 {
-    return (struct qsbr_entry *)(void *)version - 1;
+    return (struct qsbr_entry *)(void *)version;
 }
 
 static inline struct qsbr_entry *mvcc_head_entry(struct mvcc_head *head)
 {
-    return (struct qsbr_entry *)(void *)head - 1;
-}
-
-static inline void *mvcc_entry_block(struct qsbr_entry *entry)
-{
-    return entry + 1;
+    return (struct qsbr_entry *)(void *)head;
 }
 
 static inline size_t mvcc_version_block_bytes(uint32_t size)
 {
-    return sizeof(struct qsbr_entry) + offsetof(struct mvcc_version, payload) + size;
+    return offsetof(struct mvcc_version, payload) + size;
 }
 
 static inline size_t mvcc_head_block_bytes(size_t key_len)
 {
-    return sizeof(struct qsbr_entry) + offsetof(struct mvcc_head, key) + key_len;
+    return offsetof(struct mvcc_head, key) + key_len;
 }
 
-_Static_assert(sizeof(struct qsbr_entry) % _Alignof(struct mvcc_version) == 0, "aligned behind it");
-_Static_assert(sizeof(struct qsbr_entry) % _Alignof(struct mvcc_head) == 0, "aligned behind it");
+_Static_assert(offsetof(struct mvcc_version, older) == 0, "begins with its link");
+_Static_assert(offsetof(struct mvcc_head, state) == 0, "begins with its link");
+_Static_assert(sizeof(uintptr_t) == sizeof(uint64_t), "a link is as wide as a state word");
 
 /* What a block of BYTES takes: a slab's, or malloc's with a word beside it, in steps of 16. This is what counts towards cache_bytes. */
 static inline uint64_t mvcc_block_bytes(size_t bytes)
@@ -81,6 +79,12 @@ static inline uint64_t mvcc_head_bytes(const struct mvcc_head *head)
 static inline uint64_t mvcc_state_of(enum mvcc_status status, uint64_t version)
 {
     return version << 5 | (uint64_t)status;
+}
+
+/* mvcc_aborted_next: the head behind HEAD in table->aborted. */
+static inline struct mvcc_head *mvcc_aborted_next(const struct mvcc_head *head)
+{
+    return (struct mvcc_head *)(uintptr_t)(mvcc_state(head) & ~(uint64_t)7);
 }
 
 /* holds: a head that is being evicted or was aborted carries this bit and can gain no more holds. */
@@ -128,8 +132,7 @@ struct mvcc_table {
     struct mvcc *mvcc;
     enum mvcc_space space;
     uint64_t hash_key[MVCC_HASH_WORDS]; /* of the process: random */
-    struct mvcc_head *
-        aborted; /* loads that failed, still held by waiters; under aborted_mutex, linked by entry */
+    struct mvcc_head *aborted; /* loads that failed, still held by waiters; under aborted_mutex */
     pthread_mutex_t aborted_mutex;
     _Atomic uint32_t aborted_count;
     uint32_t collect_shard; /* where mvcc_collect goes on; G only */

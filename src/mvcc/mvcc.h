@@ -20,7 +20,8 @@
  * Threads: every caller works through its own struct mvcc_thread (QSBR record, retired memory, counters). Heads and versions
  * found are valid until that thread's next mvcc_quiesce / mvcc_offline, or as long as the head is held (its newest chain parts
  * may still be trimmed: re-read after a quiesce).
- * The room refuses to know: what payloads mean, the disk (loading is the caller's), transactions, time. */
+ * The room refuses to know: what payloads mean (a version's number is in the head's state word; whoever wants that of an older one has it in
+ * the payload), the disk (loading is the caller's), transactions, time. */
 #ifndef MVCC_MVCC_H
 #define MVCC_MVCC_H
 
@@ -64,13 +65,28 @@ void mvcc_quiesce(struct mvcc_thread *thread);
 /* ---- versions ----------------------------------------------------------------------------------------------- */
 
 struct mvcc_version {
-    _Atomic(struct mvcc_version *) older;
-    uint64_t begin_seq; /* set by mvcc_publish / mvcc_load_finish */
-    uint64_t version;
+    _Atomic uintptr_t older; /* mvcc_older; of one that has left its chain: reclamation's */
+    union {
+        uint64_t number;    /* the caller's, until mvcc_publish puts it into the state word */
+        uint64_t begin_seq; /* from mvcc_publish on; the caller's for mvcc_load_finish */
+    };
     uint32_t size; /* payload bytes */
     bool tombstone;
     _Alignas(8) uint8_t payload[];
 };
+enum { MVCC_OLDER_LEFT = 7 }; /* any of these bits in `older`: the version has left its chain */
+/* mvcc_older: the version behind VERSION, NULL = none. Of one that has left its chain meanwhile there is no telling: NULL. Who must know walks
+ * from the head (mvcc_read_at). */
+static inline struct mvcc_version *mvcc_older(const struct mvcc_version *version)
+{
+    uintptr_t older = atomic_load_explicit(&version->older, memory_order_acquire);
+    return (older & MVCC_OLDER_LEFT) != 0 ? NULL : (struct mvcc_version *)older;
+}
+/* mvcc_private_chain: VERSION, private, in front of OLDER: lists of the caller's own. NULL again before mvcc_version_destroy or mvcc_publish. */
+static inline void mvcc_private_chain(struct mvcc_version *version, struct mvcc_version *older)
+{
+    atomic_store_explicit(&version->older, (uintptr_t)older, memory_order_relaxed);
+}
 /* mvcc_version_create: private until published. NULL = no memory. destroy: only what was never published. */
 struct mvcc_version *mvcc_version_create(struct mvcc_thread *thread, uint32_t size);
 void mvcc_version_destroy(struct mvcc_thread *thread, struct mvcc_version *version);
@@ -104,7 +120,7 @@ static inline uint64_t mvcc_state_version(uint64_t state)
 }
 
 struct mvcc_head {
-    _Atomic uint64_t state;
+    _Atomic uint64_t state;                /* DEAD: the bits above the status are reclamation's */
     _Atomic(struct mvcc_version *) newest; /* NULL while ABSENT or LOADING */
     _Atomic uint32_t holds;
     uint32_t hash;
@@ -173,9 +189,9 @@ void mvcc_unhold(struct mvcc_head *head);
  * false = it exists after all (a caller's bug for objects), is claimed, or no memory. */
 bool mvcc_hold_new(struct mvcc_table *table, struct mvcc_thread *thread, const uint8_t *key,
                    size_t key_len, struct mvcc_head **head_out);
-/* mvcc_load_finish: ends LOADING. VERSION (taken; begin_seq, version, tombstone set by the caller) or NULL = absent. */
+/* mvcc_load_finish: ends LOADING. VERSION (taken; begin_seq, tombstone set by the caller) with its NUMBER, or NULL = absent. */
 void mvcc_load_finish(struct mvcc_table *table, struct mvcc_thread *thread, struct mvcc_head *head,
-                      struct mvcc_version *version);
+                      struct mvcc_version *version, uint64_t number);
 /* mvcc_load_abort: the disk could not be read: the head goes, waiters look it up again. Drops the caller's hold. */
 void mvcc_load_abort(struct mvcc_table *table, struct mvcc_thread *thread, struct mvcc_head *head);
 
@@ -200,7 +216,7 @@ void mvcc_release(struct mvcc_head *head, uint64_t state);
 /* mvcc_unchanged: the word is still STATE (an unclaimed one), or STATE plus a claim when MINE. A maintenance claim changes nothing that
  * was read and is looked through. */
 bool mvcc_unchanged(const struct mvcc_head *head, uint64_t state, bool mine);
-/* mvcc_publish: under the claim: VERSION (taken; payload, version, tombstone set) becomes the newest with begin_seq = SEQ, the claim
+/* mvcc_publish: under the claim: VERSION (taken; payload, number, tombstone set) becomes the newest with begin_seq = SEQ, the claim
  * goes, and the chain is trimmed when the floor has moved. Allocates nothing, never fails. */
 void mvcc_publish(struct mvcc_table *table, struct mvcc_thread *thread, struct mvcc_head *head,
                   struct mvcc_version *version, uint64_t seq);

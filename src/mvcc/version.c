@@ -33,14 +33,12 @@ void mvcc_block_give(struct mvcc_thread *thread, void *block, size_t bytes)
 
 struct mvcc_version *mvcc_version_create(struct mvcc_thread *thread, uint32_t size)
 {
-    struct qsbr_entry *entry = mvcc_block_take(thread, mvcc_version_block_bytes(size));
-    if (entry == NULL) {
+    struct mvcc_version *version = mvcc_block_take(thread, mvcc_version_block_bytes(size));
+    if (version == NULL) {
         return NULL;
     }
-    struct mvcc_version *version = mvcc_entry_block(entry);
-    atomic_init(&version->older, NULL);
+    atomic_init(&version->older, 0);
     version->begin_seq = 0;
-    version->version = 0;
     version->size = size;
     version->tombstone = false;
     return version;
@@ -48,14 +46,14 @@ struct mvcc_version *mvcc_version_create(struct mvcc_thread *thread, uint32_t si
 
 void mvcc_version_reclaim(void *arg, struct qsbr_entry *entry)
 {
-    const struct mvcc_version *version = mvcc_entry_block(entry);
+    const struct mvcc_version *version = (const void *)entry;
     mvcc_block_give(arg, entry, mvcc_version_block_bytes(version->size));
 }
 
 void mvcc_version_destroy(struct mvcc_thread *thread, struct mvcc_version *version)
 {
     if (version != NULL) {
-        SVM_ASSERT(atomic_load_explicit(&version->older, memory_order_relaxed) == NULL);
+        SVM_ASSERT(atomic_load_explicit(&version->older, memory_order_relaxed) == 0);
         mvcc_version_reclaim(thread, mvcc_version_entry(version));
     }
 }
@@ -68,11 +66,21 @@ void mvcc_version_retire(struct mvcc_thread *thread, struct mvcc_version *versio
 
 /* ---- chains ------------------------------------------------------------------------------------------------- */
 
+/* A version that is retired under the walk's feet no longer says what was behind it: the walk starts again. That happens once per version retired
+ * meanwhile at most, and versions are retired by one walk per head and floor. The newest one is retired only with its head, when nothing was behind
+ * it. What is returned has not been retired if a pin stands at SEQ: version_needed. */
 const struct mvcc_version *mvcc_read_at(const struct mvcc_head *head, uint64_t seq)
 {
     const struct mvcc_version *version = mvcc_newest(head);
     while (version != NULL && version->begin_seq > seq && !FAULT_BUG("snapshot-newest")) {
-        version = atomic_load_explicit(&version->older, memory_order_acquire);
+        FAULT_POINT("mvcc.walk.step");
+        uintptr_t older = atomic_load_explicit(&version->older, memory_order_acquire);
+        if ((older & MVCC_OLDER_LEFT) == 0) {
+            version = (const struct mvcc_version *)older;
+        } else {
+            const struct mvcc_version *newest = mvcc_newest(head);
+            version = newest == version ? NULL : newest;
+        }
     }
     return version;
 }
@@ -110,14 +118,14 @@ uint64_t mvcc_chain_trim(struct mvcc_table *table, struct mvcc_thread *thread,
     uint32_t pins_left = floor->count;
     struct mvcc_version *kept = atomic_load_explicit(&head->newest, memory_order_relaxed);
     uint64_t successor_begin = kept->begin_seq;
-    struct mvcc_version *version = atomic_load_explicit(&kept->older, memory_order_relaxed);
+    struct mvcc_version *version = mvcc_older(kept);
     while (version != NULL && trimmed < TRIM_MAX) {
-        struct mvcc_version *older = atomic_load_explicit(&version->older, memory_order_relaxed);
+        struct mvcc_version *older = mvcc_older(version);
         uint64_t begin = version->begin_seq;
         if (version_needed(floor, &pins_left, begin, successor_begin)) {
             kept = version;
         } else {
-            atomic_store_explicit(&kept->older, older, memory_order_release);
+            atomic_store_explicit(&kept->older, (uintptr_t)older, memory_order_release);
             bytes += mvcc_version_bytes(version);
             trimmed++;
             mvcc_version_retire(thread, version);

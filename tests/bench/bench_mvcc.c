@@ -41,6 +41,20 @@ struct worker {
     uint64_t cpu_ns;
 };
 
+/* The payload: a balance, the version's number, nothing. */
+static void number_set(struct mvcc_version *version, uint64_t number)
+{
+    version->number = number;
+    memcpy(version->payload + 8, &number, sizeof number);
+}
+
+static uint64_t number_of(const struct mvcc_version *version)
+{
+    uint64_t number;
+    memcpy(&number, version->payload + 8, sizeof number);
+    return number;
+}
+
 static void key_of(uint8_t key[32], uint64_t object)
 {
     struct rng rng;
@@ -63,9 +77,10 @@ static void populate(struct bench *bench)
         struct mvcc_version *version = mvcc_version_create(thread, PAYLOAD);
         SVM_ASSERT(held == MVCC_HELD_LOAD);
         SVM_ASSERT(version != NULL);
-        version->version = 1;
         memset(version->payload, 0, PAYLOAD);
-        mvcc_load_finish(bench->table, thread, head, version);
+        number_set(version, 1);
+        version->begin_seq = 0;
+        mvcc_load_finish(bench->table, thread, head, version, 1);
         mvcc_unhold(head);
         mvcc_offline(thread);
     }
@@ -88,7 +103,7 @@ static bool add_one(struct worker *w, struct mvcc_head *head)
     memcpy(&balance, version->payload, sizeof balance);
     balance++;
     memcpy(version->payload, &balance, sizeof balance);
-    version->version = old->version + 1;
+    number_set(version, number_of(old) + 1);
     uint64_t seq = mvcc_seq_next(bench->mvcc);
     mvcc_publish(bench->table, w->table_thread, head, version, seq);
     mvcc_seq_hand_over(bench->mvcc, seq, head);

@@ -46,6 +46,7 @@
 #define CLAIM 1
 #define MAINTENANCE 2
 #define CLOSED 128
+#define LEFT 255 /* in `older`: the version has left its chain, its word is reclamation's */
 
 byte word[HEADS];
 byte claim[HEADS];
@@ -170,7 +171,12 @@ inline read_at(x, h, s, v)
 {
     v = newest[h];
     do
-    :: v > s -> v = older[NODE(x, v)]
+    :: v > s && v != LEFT -> v = older[NODE(x, v)]
+#ifdef MUTANT_WALK_ENDS
+    :: v == LEFT -> v = 0
+#else
+    :: v == LEFT -> v = newest[h]
+#endif
     :: else -> break
     od
 }
@@ -194,7 +200,8 @@ inline trim(x, h, kept, successor, v)
     d_step { kept = newest[h]; successor = kept; v = older[NODE(x, kept)] }
     do
     :: d_step { v > 0 && NEEDED(v, successor) -> kept = v; successor = v; v = older[NODE(x, v)] }
-    :: d_step { v > 0 && !(NEEDED(v, successor)) -> older[NODE(x, kept)] = older[NODE(x, v)]; successor = v; v = older[NODE(x, v)] }
+    :: d_step { v > 0 && !(NEEDED(v, successor)) -> older[NODE(x, kept)] = older[NODE(x, v)] }
+        d_step { successor = v; v = older[NODE(x, v)]; older[NODE(x, successor)] = LEFT }
     :: v == 0 -> break
     od
 #else

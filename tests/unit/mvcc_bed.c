@@ -35,10 +35,11 @@ void mvcc_bed_key(uint8_t key[32], uint64_t n)
 
 struct mvcc_version *mvcc_bed_version(struct mvcc_bed *bed, uint64_t version, uint64_t payload)
 {
-    struct mvcc_version *v = mvcc_version_create(bed->thread, sizeof payload);
+    struct mvcc_version *v = mvcc_version_create(bed->thread, sizeof payload + sizeof version);
     SVM_ASSERT(v != NULL);
-    v->version = version;
+    v->number = version;
     memcpy(v->payload, &payload, sizeof payload);
+    memcpy(v->payload + sizeof payload, &version, sizeof version);
     return v;
 }
 
@@ -54,9 +55,16 @@ struct mvcc_head *mvcc_bed_hold(struct mvcc_bed *bed, uint64_t n, uint64_t versi
             v = mvcc_bed_version(bed, version, n);
             v->begin_seq = begin_seq;
         }
-        mvcc_load_finish(bed->objects, bed->thread, head, v);
+        mvcc_load_finish(bed->objects, bed->thread, head, v, version);
     }
     return head;
+}
+
+uint64_t mvcc_bed_number(const struct mvcc_version *version)
+{
+    uint64_t number;
+    memcpy(&number, version->payload + sizeof number, sizeof number);
+    return number;
 }
 
 uint64_t mvcc_bed_write(struct mvcc_bed *bed, struct mvcc_head *head, uint64_t version)
@@ -75,7 +83,7 @@ uint64_t mvcc_bed_write(struct mvcc_bed *bed, struct mvcc_head *head, uint64_t v
 uint64_t mvcc_bed_chain(const struct mvcc_head *head)
 {
     uint64_t count = 0;
-    for (const struct mvcc_version *v = mvcc_newest(head); v != NULL; v = atomic_load(&v->older)) {
+    for (const struct mvcc_version *v = mvcc_newest(head); v != NULL; v = mvcc_older(v)) {
         count++;
     }
     return count;

@@ -20,6 +20,8 @@ struct mvcc_head *mvcc_bed_hold(struct mvcc_bed *bed, uint64_t n, uint64_t versi
 /* A version with an 8-byte payload. */
 struct mvcc_version *mvcc_bed_version(struct mvcc_bed *bed, uint64_t version, uint64_t payload);
 /* Claim, publish VERSION with the next seq, hand over. Returns the seq. */
+/* mvcc_bed_number: the version number of what mvcc_bed_version made. */
+uint64_t mvcc_bed_number(const struct mvcc_version *version);
 uint64_t mvcc_bed_write(struct mvcc_bed *bed, struct mvcc_head *head, uint64_t version);
 uint64_t mvcc_bed_chain(const struct mvcc_head *head); /* versions in it */
 

@@ -45,10 +45,9 @@ struct row stress_row_of(const struct mvcc_version *version)
 {
     struct row row = {0};
     if (version != NULL) {
-        row = (struct row){.version = version->version,
-                           .begin_seq = version->begin_seq,
-                           .tombstone = version->tombstone};
+        row = (struct row){.begin_seq = version->begin_seq, .tombstone = version->tombstone};
         memcpy(&row.balance, version->payload, sizeof row.balance);
+        memcpy(&row.version, version->payload + sizeof row.balance, sizeof row.version);
     }
     return row;
 }
@@ -57,12 +56,12 @@ static struct mvcc_version *version_of(struct actor *a, const struct row *row)
 {
     /* Sizes vary, so that blocks of different classes come and go. */
     struct mvcc_version *version =
-        mvcc_version_create(a->mt, 8 + (uint32_t)rng_below(&a->rng, 3) * 60);
+        mvcc_version_create(a->mt, 16 + (uint32_t)rng_below(&a->rng, 3) * 60);
     SVM_ASSERT(version != NULL);
-    version->version = row->version;
-    version->begin_seq = row->begin_seq;
     version->tombstone = row->tombstone;
     memcpy(version->payload, &row->balance, sizeof row->balance);
+    memcpy(version->payload + sizeof row->balance, &row->version, sizeof row->version);
+    version->number = row->version;
     return version;
 }
 
@@ -81,7 +80,11 @@ static bool load(struct actor *a, struct mvcc_head *head, uint32_t key)
     struct row row = w->disk[key];
     pthread_mutex_unlock(&w->mutex);
     jitter(a);
-    mvcc_load_finish(w->table, a->mt, head, row.version == 0 ? NULL : version_of(a, &row));
+    struct mvcc_version *version = row.version == 0 ? NULL : version_of(a, &row);
+    if (version != NULL) {
+        version->begin_seq = row.begin_seq;
+    }
+    mvcc_load_finish(w->table, a->mt, head, version, row.version);
     return true;
 }
 

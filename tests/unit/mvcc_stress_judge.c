@@ -68,7 +68,7 @@ static bool recount_visit(void *arg, struct mvcc_head *head)
     c->counts.heads++;
     uint64_t chain = 0;
     uint64_t above = UINT64_MAX;
-    for (const struct mvcc_version *v = mvcc_newest(head); v != NULL; v = atomic_load(&v->older)) {
+    for (const struct mvcc_version *v = mvcc_newest(head); v != NULL; v = mvcc_older(v)) {
         if (v->begin_seq >= above) {
             stress_violation(w, "the chain of key %u is out of order", key);
         }

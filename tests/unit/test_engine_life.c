@@ -265,7 +265,7 @@ static struct mvcc_head *claim_cell(struct mvcc_thread *thread, const char *key,
     mvcc_online(thread);
     if (mvcc_hold(rig.engine->cells, thread, (const uint8_t *)key, strlen(key), &head) ==
         MVCC_HELD_LOAD)
-        mvcc_load_finish(rig.engine->cells, thread, head, NULL);
+        mvcc_load_finish(rig.engine->cells, thread, head, NULL, 0);
     ck_assert(mvcc_try_claim(head, state));
     mvcc_offline(thread);
     return head;

@@ -51,8 +51,8 @@ START_TEST(publishing_moves_state_and_chain)
     ck_assert_uint_eq(first + 1, second);
     ck_assert_uint_eq(mvcc_state_version(mvcc_state(head)), 9);
     ck_assert_ptr_null(mvcc_read_at(head, first - 1));
-    ck_assert_uint_eq(mvcc_read_at(head, first)->version, 3);
-    ck_assert_uint_eq(mvcc_read_at(head, second)->version, 9);
+    ck_assert_uint_eq(mvcc_bed_number(mvcc_read_at(head, first)), 3);
+    ck_assert_uint_eq(mvcc_bed_number(mvcc_read_at(head, second)), 9);
     ck_assert_uint_eq(mvcc_read_at(head, UINT64_MAX)->begin_seq, second);
 
     uint64_t claimed;
@@ -133,7 +133,8 @@ START_TEST(loading_and_new_heads)
     uint64_t seq = mvcc_seq_next(bed.mvcc);
     mvcc_publish(bed.objects, bed.thread, same, mvcc_bed_version(&bed, 4, 4), seq);
     mvcc_seq_hand_over(bed.mvcc, seq, NULL);
-    mvcc_load_finish(bed.objects, bed.thread, head, mvcc_bed_version(&bed, 4, 99)); /* too late */
+    mvcc_load_finish(bed.objects, bed.thread, head, mvcc_bed_version(&bed, 4, 99),
+                     4); /* too late */
     ck_assert_uint_eq(mvcc_newest(head)->payload[0], 4);
     ck_assert(!mvcc_hold_new(bed.objects, bed.thread, key, 32, &same)); /* LIVE */
     mvcc_unhold(head);
@@ -160,7 +161,7 @@ START_TEST(an_aborted_load_is_looked_up_again)
     ck_assert_int_eq(mvcc_state_status(mvcc_state(waiting)), MVCC_DEAD);
     mvcc_unhold(waiting);
     ck_assert_int_eq(mvcc_hold(bed.objects, bed.thread, key, 32, &again), MVCC_HELD_LOAD);
-    mvcc_load_finish(bed.objects, bed.thread, again, NULL);
+    mvcc_load_finish(bed.objects, bed.thread, again, NULL, 0);
     ck_assert_int_eq(mvcc_hold(bed.objects, bed.thread, key, 32, &again), MVCC_HELD);
     mvcc_unhold(again);
     mvcc_unhold(again);

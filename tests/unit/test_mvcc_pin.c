@@ -60,7 +60,7 @@ static void compare_chain(const struct twin *twin, const struct mvcc_head *head)
         if (twin_needs(twin, i, mvcc_applied(bed.mvcc))) {
             ck_assert_ptr_nonnull(v);
             ck_assert_uint_eq(v->begin_seq, twin->begins[i]);
-            v = atomic_load(&v->older);
+            v = mvcc_older(v);
         }
     }
     ck_assert_ptr_null(v);
@@ -74,7 +74,7 @@ static void compare_reads(const struct twin *twin, const struct mvcc_head *head)
             expected++;
         }
         const struct mvcc_version *v = mvcc_read_at(head, twin->pins[j].seq);
-        ck_assert_uint_eq(v == NULL ? 0 : v->version, expected);
+        ck_assert_uint_eq(v == NULL ? 0 : mvcc_bed_number(v), expected);
         ck_assert(!mvcc_pin_cancelled(bed.mvcc, &twin->pins[j]));
     }
 }

@@ -19,7 +19,7 @@ struct gate {
     _Atomic uint32_t arrived;
     _Atomic bool go;
 };
-static struct gate gates[2];
+static struct gate gates[3];
 
 static void pause_ms(uint32_t ms)
 {
@@ -29,7 +29,7 @@ static void pause_ms(uint32_t ms)
 static void hook(void *arg, const char *point)
 {
     (void)arg;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof gates / sizeof gates[0]; i++) {
         struct gate *gate = &gates[i];
         if (gate->point != NULL && strcmp(gate->point, point) == 0 &&
             atomic_fetch_add(&gate->arrived, 1) == 0) {
@@ -125,7 +125,7 @@ START_TEST(a_hold_that_comes_after_the_eviction_starts_anew)
     atomic_store(&gates[0].go, true);
     thread_join(&thread);
     ck_assert_int_eq(held_result, MVCC_HELD_LOAD);
-    mvcc_load_finish(bed.objects, bed.thread, held_head, NULL);
+    mvcc_load_finish(bed.objects, bed.thread, held_head, NULL, 0);
     mvcc_unhold(held_head);
 }
 END_TEST
@@ -147,7 +147,7 @@ START_TEST(a_hold_within_the_eviction_starts_anew)
     thread_join(&evictor);
     ck_assert_int_eq(held_result, MVCC_HELD_LOAD);
     ck_assert_int_eq(mvcc_state_status(mvcc_state(held_head)), MVCC_LOADING);
-    mvcc_load_finish(bed.objects, bed.thread, held_head, NULL);
+    mvcc_load_finish(bed.objects, bed.thread, held_head, NULL, 0);
     mvcc_unhold(held_head);
 }
 END_TEST
@@ -182,7 +182,7 @@ static void pin_while_the_floor_moves(const char *point)
         expected = v <= pinned.seq ? v : expected;
     }
     ck_assert_ptr_nonnull(mvcc_read_at(head, pinned.seq));
-    ck_assert_uint_eq(mvcc_read_at(head, pinned.seq)->version, expected);
+    ck_assert_uint_eq(mvcc_bed_number(mvcc_read_at(head, pinned.seq)), expected);
     mvcc_unpin(bed.mvcc, &pinned);
     mvcc_unhold(head);
 }
@@ -204,6 +204,73 @@ START_TEST(a_snapshot_that_is_stored_is_respected_or_taken_anew)
 }
 END_TEST
 
+/* ---- walk against trim -------------------------------------------------------------------------------------- */
+
+static uint64_t walked;
+
+/* What the snapshot `pinned` sees of HEAD. */
+static void walk_in_thread(void *arg)
+{
+    const struct mvcc_head *head = arg;
+    struct mvcc_thread *thread = mvcc_thread_create(bed.mvcc);
+    mvcc_online(thread);
+    const struct mvcc_version *version = mvcc_read_at(head, pinned.seq);
+    walked = version != NULL ? mvcc_bed_number(version) : 0;
+    mvcc_offline(thread);
+    mvcc_thread_destroy(thread);
+}
+
+/* The reader stands on a version behind which is what it looks for, when that version is taken out of the chain. */
+START_TEST(a_walk_finds_its_way_when_the_ground_is_retired)
+{
+    if (!ready()) {
+        return;
+    }
+    static struct thread walker;
+    struct mvcc_head *head = mvcc_bed_hold(&bed, 1, 0, 0);
+    (void)mvcc_bed_write(&bed, head, 1);
+    ck_assert(mvcc_pin(bed.mvcc, 1, &pinned));
+    (void)mvcc_bed_write(&bed, head, 2);
+    (void)mvcc_bed_write(&bed, head, 3);
+    gate_set(0, "mvcc.walk.step", UINT32_MAX);
+    ck_assert(thread_start(&walker, "walker", walk_in_thread, head));
+    gate_await(0);
+    (void)mvcc_bed_write(&bed, head, 4);
+    (void)mvcc_floor_advance(bed.mvcc, bed.thread, 0);
+    (void)mvcc_bed_write(&bed, head, 5);
+    ck_assert_uint_eq(mvcc_bed_chain(head), 3); /* 2 and 3 are gone */
+    atomic_store(&gates[0].go, true);
+    thread_join(&walker);
+    ck_assert_uint_eq(walked, 1);
+    mvcc_unpin(bed.mvcc, &pinned);
+    mvcc_unhold(head);
+}
+END_TEST
+
+/* The reader is older than the one version of a head that is evicted: there is nothing behind it, now as before. */
+START_TEST(a_walk_ends_when_the_head_is_evicted)
+{
+    if (!ready()) {
+        return;
+    }
+    static struct thread walker;
+    struct mvcc_head *head = mvcc_bed_hold(&bed, 1, 0, 0);
+    (void)mvcc_bed_write(&bed, head, 1);
+    mvcc_unhold(head);
+    pinned = (struct mvcc_pin){.seq = 0};
+    gate_set(0, "mvcc.walk.step", UINT32_MAX);
+    ck_assert(thread_start(&walker, "walker", walk_in_thread, head));
+    gate_await(0);
+    evict_all();
+    ck_assert_int_eq(mvcc_state_status(mvcc_state(head)),
+                     MVCC_DEAD); /* the walker keeps it from being freed */
+    walked = 99;
+    atomic_store(&gates[0].go, true);
+    thread_join(&walker);
+    ck_assert_uint_eq(walked, 0);
+}
+END_TEST
+
 /* ---- hand-over ---------------------------------------------------------------------------------------------- */
 
 static void hand_over_in_thread(void *arg)
@@ -211,31 +278,35 @@ static void hand_over_in_thread(void *arg)
     mvcc_seq_hand_over(bed.mvcc, (uint64_t)(uintptr_t)arg, NULL);
 }
 
-/* Two finish at once. The first has looked when only it was finished; the second has seen both; then the first moves applied and the
- * second cannot. Somebody has to look again. */
+/* Three finish at once. The first has marked its place and not yet guessed, so the others have to carry applied: one has looked when two were
+ * finished, one has seen all; then the one moves applied and the other cannot. Somebody has to look again. */
 START_TEST(applied_is_not_left_behind)
 {
     if (!ready()) {
         return;
     }
-    static struct thread first;
-    static struct thread second;
-    ck_assert_uint_eq(mvcc_seq_next(bed.mvcc), 1);
-    ck_assert_uint_eq(mvcc_seq_next(bed.mvcc), 2);
-    gate_set(0, "mvcc.hand_over.scanned", UINT32_MAX);
-    ck_assert(thread_start(&first, "first", hand_over_in_thread, (void *)(uintptr_t)1));
-    gate_await(0);
-    gate_set(1, "mvcc.hand_over.scanned", UINT32_MAX); /* the first is past gate 0 only later */
-    ck_assert(thread_start(&second, "second", hand_over_in_thread, (void *)(uintptr_t)2));
-    gate_await(1);
-    atomic_store(&gates[0].go, true);
+    static struct thread threads[3];
+    ck_assert_uint_eq(mvcc_seq_next_many(bed.mvcc, 3), 1);
+    gate_set(0, "mvcc.hand_over.after", UINT32_MAX);
+    for (size_t i = 0; i < 3; i++) {
+        if (i > 0) {
+            gate_set(i, "mvcc.hand_over.scanned", UINT32_MAX);
+        }
+        ck_assert(
+            thread_start(&threads[i], "finisher", hand_over_in_thread, (void *)(uintptr_t)(i + 1)));
+        gate_await(i);
+    }
+    atomic_store(&gates[1].go, true);
     while (mvcc_applied(bed.mvcc) == 0) {
         pause_ms(1);
     }
-    atomic_store(&gates[1].go, true);
-    thread_join(&first);
-    thread_join(&second);
-    ck_assert_uint_eq(mvcc_applied(bed.mvcc), 2);
+    atomic_store(&gates[2].go, true);
+    thread_join(&threads[1]);
+    thread_join(&threads[2]);
+    ck_assert_uint_eq(mvcc_applied(bed.mvcc), 3);
+    atomic_store(&gates[0].go, true);
+    thread_join(&threads[0]);
+    ck_assert_uint_eq(mvcc_applied(bed.mvcc), 3);
 }
 END_TEST
 
@@ -249,6 +320,8 @@ int main(void)
     tcase_add_test(tcase, a_hold_within_the_eviction_starts_anew);
     tcase_add_test(tcase, a_snapshot_that_the_floor_passed_is_taken_anew);
     tcase_add_test(tcase, a_snapshot_that_is_stored_is_respected_or_taken_anew);
+    tcase_add_test(tcase, a_walk_finds_its_way_when_the_ground_is_retired);
+    tcase_add_test(tcase, a_walk_ends_when_the_head_is_evicted);
     tcase_add_test(tcase, applied_is_not_left_behind);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
