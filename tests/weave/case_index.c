@@ -31,7 +31,7 @@ static void setup(void)
         if (count < FULL) {
             CASE_CHECK(mvcc_hold(table, threads[0], keys[count], KEY_BYTES, &head) ==
                        MVCC_HELD_LOAD);
-            mvcc_load_finish(table, threads[0], head, NULL);
+            mvcc_load_finish(table, threads[0], head, NULL, 0);
         }
         count++;
     }
@@ -44,7 +44,7 @@ static bool hold_and_load(struct mvcc_thread *thread, int key)
     mvcc_online(thread);
     enum mvcc_hold_result result = mvcc_hold(table, thread, keys[key], KEY_BYTES, &head);
     if (result == MVCC_HELD_LOAD)
-        mvcc_load_finish(table, thread, head, NULL);
+        mvcc_load_finish(table, thread, head, NULL, 0);
     CASE_CHECK(mvcc_key_is(head, keys[key], KEY_BYTES));
     mvcc_offline(thread);
     return result == MVCC_HELD_LOAD;
