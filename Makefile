@@ -321,6 +321,10 @@ model: ## the protocol's models, searched exhaustively by spin within large boun
 	@scripts/setup test
 	@tests/model/run full
 
+.PHONY: history-long
+history-long: ## a million operations against the running node in each durable mode, twenty kills each, checked for one serial order
+	@tests/history/run long
+
 .PHONY: weave-long
 weave-long: ## all interleavings of small tests of the code, and 10^7 random ones
 	@tests/weave/run long
