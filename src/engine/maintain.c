@@ -24,7 +24,7 @@ enum {
 /* Versions behind the newest, and how many of them are worth a walk over all heads. Writers trim what they touch, and use the memory again, so under load
  * the garbage stays by itself at about one version per head plus what was published since the floor moved last; the walk is for what has gone cold. When
  * the order has stood still for a second everything is worth it. Under gc_lock. */
-static uint64_t garbage(struct svm_engine *engine, uint64_t *worth_out)
+static uint64_t garbage(struct svm_engine *engine, uint64_t *worth_out, uint64_t *fresh_out)
 {
     struct mvcc_counts objects, cells;
     mvcc_counts(engine->objects, &objects);
@@ -36,6 +36,7 @@ static uint64_t garbage(struct svm_engine *engine, uint64_t *worth_out)
     uint64_t applied = mvcc_applied(engine->mvcc), fresh = applied - engine->gc_applied;
     engine->gc_applied = applied;
     *worth_out = quiet ? 1 : (heads > threshold ? heads + heads / 2 : threshold) + 4 * fresh;
+    *fresh_out = fresh;
     return objects.garbage + cells.garbage;
 }
 
@@ -80,8 +81,9 @@ static uint32_t clamp(uint64_t value, uint32_t min, uint32_t max)
     return value < min ? min : value > max ? max : (uint32_t)value;
 }
 
-/* Much garbage: look more often, from less on. Little: the other way. The bounds are the operator's. */
-static void adapt(struct svm_engine *engine, uint64_t found)
+/* Much published since the last look, or garbage that was worth a walk: look more often, from less on. Little: the other way. A look moves the
+ * floor, and what is published between two looks cannot be trimmed before the second. The bounds are the operator's. */
+static void adapt(struct svm_engine *engine, bool worth_it, uint64_t fresh)
 {
     const struct svm_config *config = config_of(engine);
     uint32_t interval = atomic_load(&engine->gc_interval_ms),
@@ -89,10 +91,10 @@ static void adapt(struct svm_engine *engine, uint64_t found)
     if (!config->gc_adaptive) {
         interval = config->gc_interval_ms;
         threshold = config->gc_threshold;
-    } else if (found > threshold) {
+    } else if (worth_it || fresh > 2 * (uint64_t)config->gc_threshold_min) {
         interval = interval - interval / 4 - 1;
         threshold -= threshold / 8;
-    } else if (found < threshold / 4) {
+    } else if (fresh < config->gc_threshold_min / 2) {
         interval += interval / 8 + 1;
         threshold += threshold / 8;
     }
@@ -111,14 +113,14 @@ bool gc_step(struct svm_engine *engine, bool forced)
     uint64_t now_ms = engine_node_ms(engine);
     uint64_t age = config_of(engine)->gc_snapshot_age_max_ms;
     mvcc_floor_advance(engine->mvcc, engine->gc_mvcc, now_ms > age ? now_ms - age : 0);
-    uint64_t worth, found = garbage(engine, &worth);
+    uint64_t worth, fresh, found = garbage(engine, &worth, &fresh);
     FAULT_POINT("engine.gc.before");
     bool ran = forced || found >= worth || over_cache(engine);
     if (ran)
         collect(engine);
     FAULT_POINT("engine.gc.after");
     owners_sweep(engine->owners, store_materialised(engine->store));
-    adapt(engine, found);
+    adapt(engine, found >= worth, fresh);
     mvcc_offline(engine->gc_mvcc);
     pthread_mutex_unlock(&engine->gc_lock);
     return ran;

@@ -89,6 +89,22 @@ static double node_cpu_s(long pid)
     return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
 }
 
+void load_settle(long pid)
+{
+    enum { LOOK_US = 200000, LOOKS_MAX = 150, QUIET_LOOKS = 3 };
+    const double rest_s = 0.011; /* of a look: a tick of the clock that tells it */
+    const uint64_t start = now_ns();
+    double before = node_cpu_s(pid);
+    for (int looks = 0, quiet = 0; pid != 0 && looks < LOOKS_MAX && quiet < QUIET_LOOKS; looks++) {
+        usleep(LOOK_US);
+        const double used = node_cpu_s(pid);
+        quiet = used - before <= rest_s ? quiet + 1 : 0;
+        before = used;
+    }
+    if (pid != 0)
+        fprintf(stderr, "load: the node rests after %.1f s\n", (double)(now_ns() - start) / 1e9);
+}
+
 /* ---- sending ------------------------------------------------------------------------------------------------- */
 
 static void watch(struct drive *drive, struct link *link, bool write)

@@ -39,4 +39,7 @@ struct load_outcome {
 void load_drive(struct load_outcome *outcome, const struct load_set *set,
                 const struct load_plan *plan);
 
+/* load_settle: waits until process PID (0 = do not wait) uses no processor: what the set-up has left to do is no part of what is timed. */
+void load_settle(long pid);
+
 #endif
