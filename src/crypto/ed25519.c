@@ -78,3 +78,8 @@ const char *crypto_ed25519_lanes(void)
 {
     return lanes_run() ? "ifma" : "portable";
 }
+
+unsigned crypto_ed25519_together(void)
+{
+    return lanes_run() ? 8 : 1;
+}

@@ -168,6 +168,7 @@ static enum svm_err credit_take(struct svm_cell_txn *txn)
         if (i == WAITS || atomic_load(&engine->fatal) != SVM_OK)
             return SVM_E_OVERLOADED;
         complete_executed(engine);
+        commit_hurry(engine);
         uint32_t ticket = park_prepare(&engine->durable_park);
         park_wait(&engine->durable_park, ticket, WAIT_US);
     }
@@ -374,6 +375,7 @@ enum svm_err cell_await_durable(struct svm_engine *engine, uint64_t seq)
         return SVM_OK;
     complete_executed(engine);
     while (engine_durable(engine) < seq && atomic_load(&engine->fatal) == SVM_OK) {
+        commit_hurry(engine);
         uint32_t ticket = park_prepare(&engine->durable_park);
         if (engine_durable(engine) >= seq)
             park_cancel(&engine->durable_park);

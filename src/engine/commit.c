@@ -106,6 +106,22 @@ static void walk_durable(struct svm_engine *engine)
     evict(engine, line);
 }
 
+void commit_hurry(struct svm_engine *engine)
+{
+    atomic_store(&engine->hurry, true);
+    park_wake(&engine->commit_park);
+}
+
+/* Is there reason to write what has gathered? */
+static bool in_a_hurry(struct svm_engine *engine)
+{
+    enum { GATHER_MAX = 256 };
+    uint32_t share = config_of(engine)->inflight_max / 4; /* what gathers keeps its credits */
+    uint64_t gathered = atomic_load(&engine->completed) - atomic_load(&engine->committed);
+    return atomic_load(&engine->hurry) || gathered >= (share < GATHER_MAX ? share : GATHER_MAX) ||
+           atomic_load(&engine->draining) || atomic_load(&engine->stop_committer);
+}
+
 /* Gives the answers for AT + 1 .. TO. */
 static void complete_range(struct svm_engine *engine, uint64_t at, uint64_t to)
 {
@@ -113,12 +129,18 @@ static void complete_range(struct svm_engine *engine, uint64_t at, uint64_t to)
         return; /* somebody else was faster */
     FAULT_POINT("engine.executed.before");
     atomic_thread_fence(memory_order_seq_cst); /* for receipts_awaited */
+    bool durable = false;
     for (uint64_t seq = at + 1; seq <= to; seq++) {
         struct engine_record *record = mvcc_seq_peek(engine->mvcc, seq);
-        if (record->kind == RECORD_JOB)
-            answer_executed(engine, (struct engine_job *)record);
+        if (record->kind != RECORD_JOB)
+            continue;
+        struct engine_job *job = (struct engine_job *)record;
+        durable |= job->wait == SVM_WAIT_DURABLE;
+        answer_executed(engine, job);
     }
     atomic_store(&engine->completed, to);
+    if (durable)
+        atomic_store(&engine->hurry, true);
     FAULT_POINT("engine.executed.after");
 }
 
@@ -135,7 +157,7 @@ void complete_executed(struct svm_engine *engine)
         any = true;
     }
     if (any) {
-        if (!engine->memory)
+        if (!engine->memory && (!atomic_load(&engine->lingering) || in_a_hurry(engine)))
             park_wake(&engine->commit_park);
         park_wake_all(&engine->applied_park);
     }
@@ -413,11 +435,31 @@ bool committer_step(struct svm_engine *engine)
     return busy;
 }
 
+/* While nobody waits for the disk, what is executed gathers for a while: a group and its sync cost as much for one as for a hundred. Who
+ * reads `lingering` as true has raised `completed` before C reads it again. */
+static void linger(struct svm_engine *engine)
+{
+    enum { LINGER_US = 1000 };
+    if (atomic_load(&engine->completed) != atomic_load(&engine->committed) &&
+        !engine->parked.head && !in_a_hurry(engine)) {
+        atomic_store(&engine->lingering, true);
+        uint32_t ticket = park_prepare(&engine->commit_park);
+        if (in_a_hurry(engine))
+            park_cancel(&engine->commit_park);
+        else
+            park_wait(&engine->commit_park, ticket, LINGER_US);
+        atomic_store(&engine->lingering, false);
+    }
+    if (atomic_load(&engine->hurry))
+        atomic_store(&engine->hurry, false); /* before `completed` is read */
+}
+
 void committer_main(void *arg)
 {
     enum { IDLE_US = 100000 };
     struct svm_engine *engine = arg;
     for (;;) {
+        linger(engine);
         if (committer_step(engine))
             continue;
         complete_executed(engine);

@@ -330,6 +330,7 @@ struct svm_engine {
     struct stack free_cells; /* indices of cell_records */
     struct engine_record *cell_records;
     _Atomic uint32_t next_worker;
+    uint32_t together; /* so many signatures are verified in the time of one */
     /* In flight is what was admitted less what was released. Each has a line of its own: one is the submitters', the other the completers'. */
     _Alignas(128) _Atomic uint64_t admitted;
     _Alignas(128) _Atomic uint64_t released;
@@ -360,6 +361,8 @@ struct svm_engine {
     /* commit */
     struct thread committer;
     struct park commit_park;
+    _Atomic bool hurry;     /* somebody waits for the disk; C takes it back when it sets about it */
+    _Atomic bool lingering; /* C's: it sleeps, and what is executed need not wake it */
     pthread_mutex_t complete_lock;
     _Atomic uint64_t completed; /* executed answers were given up to here; not in memory mode */
     _Atomic uint64_t committed; /* taken and written up to here; not in memory mode */
@@ -507,6 +510,8 @@ bool committer_step(struct svm_engine *engine);
 /* complete_executed: give the `executed` answers for everything that became applied. In memory mode every worker gives its own
  * (complete_own); then this only wakes who waits for `applied`. */
 void complete_executed(struct svm_engine *engine);
+/* commit_hurry: somebody waits for the disk: the committer shall not let positions gather. Any thread. */
+void commit_hurry(struct svm_engine *engine);
 /* complete_own: memory mode: end WORKER's jobs that became applied. */
 void complete_own(struct engine_worker *worker);
 /* engine_committed: positions up to here are taken and written, or in memory mode applied. */

@@ -1,3 +1,4 @@
+#include "crypto/ed25519.h"
 #include "engine/internal.h"
 
 #include <stdarg.h>
@@ -536,6 +537,7 @@ static struct svm_engine *make(const struct svm_config *config)
         engine->hooks = *(const struct engine_hooks *)config->test_hooks;
     engine->clock = engine->hooks.clock ? engine->hooks.clock : &clock_system;
     engine->memory = config->durability == SVM_MEMORY;
+    engine->together = config->verify_signatures ? crypto_ed25519_together() : 1;
     /* Held for a microsecond at a time by threads that have nothing else to do: it is spun for before it is slept for. */
     pthread_mutexattr_t spins;
     pthread_mutexattr_init(&spins);

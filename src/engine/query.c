@@ -439,6 +439,8 @@ enum svm_err svm_wait(struct svm_engine *engine, const struct svm_digest *digest
                                         .arg = arg,
                                         .wait = wait == SVM_WAIT_NONE ? SVM_WAIT_EXECUTED : wait});
         receipts_unlock(engine->receipts, entry);
+        if (queued && wait == SVM_WAIT_DURABLE)
+            commit_hurry(engine);
         if (queued)
             return SVM_OK;
         if (!receipt)

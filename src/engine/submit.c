@@ -330,8 +330,10 @@ static void submit_part(struct svm_engine *engine, struct svm_submission *submis
     struct engine_job *jobs[ENGINE_BATCH];
     uint64_t woken = 0;
     uint32_t n = admit_part(engine, NULL, submissions, count, wait, callback, jobs);
+    /* A few that can be verified in the time of one stay together, and wake one worker. */
+    struct engine_worker *one = n > 0 && n <= engine->together ? worker_of(engine, jobs[0]) : NULL;
     for (uint32_t i = 0; i < n; i++) {
-        struct engine_worker *worker = worker_of(engine, jobs[i]);
+        struct engine_worker *worker = one ? one : worker_of(engine, jobs[i]);
         ring_push(worker->ring, jobs[i]); /* as large as all credits together */
         woken |= UINT64_C(1) << worker->index;
     }

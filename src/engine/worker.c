@@ -51,6 +51,8 @@ static void join(struct engine_worker *worker, struct engine_job *job, struct re
         full = !waits;
     }
     receipts_unlock(engine->receipts, entry);
+    if (waits && job->wait == SVM_WAIT_DURABLE)
+        commit_hurry(engine);
     count_own(&worker->counters.duplicates, 1);
     if (copy) {
         answer_receipt(engine, job->callback, job->arg, copy, true);
@@ -154,7 +156,7 @@ static bool park(struct svm_engine *engine, struct engine_job *job,
     *job->refusal = *refusal;
     job_unhold(job);
     ring_push(engine->park_ring, job); /* as large as all credits together */
-    park_wake(&engine->commit_park);
+    commit_hurry(engine);
     return true;
 }
 

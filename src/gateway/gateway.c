@@ -44,7 +44,8 @@ static void on_wake(uv_async_t *wake)
 /* Before the loop sleeps: connections that were resumed since are served in one go. */
 static void on_prepare(uv_prepare_t *prepare)
 {
-    const struct gateway *gateway = prepare->data;
+    struct gateway *gateway = prepare->data;
+    waits_flush(gateway);
     if (gateway->tcp != NULL && gateway->tcp->due) {
         listener_run(gateway->tcp);
     }

@@ -39,6 +39,7 @@ void listener_run(struct listener *listener)
     }
     listener->due = false;
     (void)MHD_run(listener->daemon);
+    waits_flush(listener->gateway);
     if (MHD_get_timeout(listener->daemon, &timeout_ms) == MHD_YES) {
         uv_timer_start(&listener->timer, on_timer, timeout_ms, 0);
     } else {

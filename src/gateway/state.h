@@ -10,6 +10,7 @@
 #include "gateway/deadlines.h"
 #include "gateway/gateway.h"
 #include "gateway/rpc.h"
+#include "gateway/waits.h"
 
 struct listener;
 struct http_request;
@@ -53,6 +54,7 @@ struct gateway {
     uv_timer_t probe_timer;
     unsigned handles; /* not yet closed */
     struct deadlines deadlines;
+    struct wait_queue queue; /* empty between two turns of the loop */
 
     struct http_request *requests; /* all, for the end */
     size_t requests_count;

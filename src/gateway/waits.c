@@ -81,12 +81,21 @@ static bool group_count_down(struct wait_group *group, size_t count)
     return atomic_fetch_sub_explicit(&group->outstanding, count, memory_order_acq_rel) == count;
 }
 
+/* One of the group's callbacks has come. The last one gives the group to L. */
+static void group_give(struct wait_group *group)
+{
+    struct gateway *gateway = group->gateway;
+    if (group_count_down(group, 1)) {
+        ring_push(gateway->completions, group);
+        uv_async_send(&gateway->wake);
+    }
+}
+
 /* On a thread of the engine. */
 static void submit_callback(void *arg, const struct svm_outcome *outcome)
 {
     struct wait_item *item = arg;
     struct wait_group *group = item->group;
-    struct gateway *gateway = group->gateway;
     item->err = outcome->err;
     item->pending = outcome->pending;
     item->duplicate = outcome->duplicate;
@@ -104,10 +113,7 @@ static void submit_callback(void *arg, const struct svm_outcome *outcome)
     }
     /* release: L may look at a group whose time is up while others of its callbacks are still to come */
     atomic_store_explicit(&item->reached, true, memory_order_release);
-    if (group_count_down(group, 1)) {
-        ring_push(gateway->completions, group);
-        uv_async_send(&gateway->wake);
-    }
+    group_give(group);
 }
 
 /* No callback will come: it was refused at once. */
@@ -116,30 +122,62 @@ static void item_refuse(struct wait_item *item, enum svm_err err, const struct s
     item->err = err;
     item->refusal = refusal != NULL ? refusal_copy(refusal) : NULL;
     atomic_store_explicit(&item->reached, true, memory_order_relaxed);
-    const bool last = group_count_down(item->group, 1);
-    SVM_ASSERT(!last); /* waits_start holds one */
+    group_give(item->group);
 }
 
 void waits_submit(struct wait_group *group, size_t index, struct svm_bytes bytes,
                   enum svm_wait wait)
 {
     struct wait_item *item = &group->items[index];
-    struct svm_refusal refusal = {0};
+    struct wait_queue *queue = &group->gateway->queue;
     if (group->gateway->draining) {
         item_refuse(item, SVM_E_SHUTTING_DOWN, NULL);
         return;
     }
-    const enum svm_err err =
-        svm_submit(group->gateway->engine, bytes, wait, submit_callback, item, &refusal);
-    if (err != SVM_OK) {
-        item_refuse(item, err, &refusal);
+    if (queue->count == WAITS_QUEUE_MAX) {
+        waits_flush(group->gateway);
     }
+    queue->entries[queue->count++] = (struct wait_queued){item, bytes, wait};
+}
+
+/* Entries BEGIN .. END - 1, which wait for the same. */
+static void flush_alike(struct gateway *gateway, size_t begin, size_t end)
+{
+    struct svm_submission submissions[WAITS_QUEUE_MAX];
+    struct svm_refusal refusals[WAITS_QUEUE_MAX];
+    const struct wait_queued *entries = &gateway->queue.entries[begin];
+    const size_t count = end - begin;
+    for (size_t i = 0; i < count; i++) {
+        submissions[i] = (struct svm_submission){
+            .bytes = entries[i].bytes, .arg = entries[i].item, .refusal = &refusals[i]};
+    }
+    svm_submit_batch(gateway->engine, submissions, count, entries[0].wait, submit_callback);
+    for (size_t i = 0; i < count; i++) {
+        if (submissions[i].err != SVM_OK) {
+            item_refuse(submissions[i].arg, submissions[i].err, &refusals[i]);
+        }
+    }
+}
+
+void waits_flush(struct gateway *gateway)
+{
+    const struct wait_queue *queue = &gateway->queue;
+    size_t end;
+    for (size_t begin = 0; begin < queue->count; begin = end) {
+        end = begin + 1;
+        while (end < queue->count && queue->entries[end].wait == queue->entries[begin].wait) {
+            end++;
+        }
+        flush_alike(gateway, begin, end);
+    }
+    gateway->queue.count = 0;
 }
 
 void waits_await(struct wait_group *group, size_t index, const struct svm_digest *digest,
                  enum svm_wait wait)
 {
     struct wait_item *item = &group->items[index];
+    waits_flush(group->gateway); /* perhaps it waits for one of those */
     const enum svm_err err = svm_wait(group->gateway->engine, digest, wait, submit_callback, item);
     if (err != SVM_OK) {
         item_refuse(item, err, NULL);
@@ -149,6 +187,7 @@ void waits_await(struct wait_group *group, size_t index, const struct svm_digest
 void waits_submit_all(struct wait_group *group, const struct svm_bytes *txs, enum svm_wait wait)
 {
     const size_t count = group->count;
+    waits_flush(group->gateway); /* they came before */
     struct svm_submission *submissions = malloc((count > 0 ? count : 1) * sizeof *submissions);
     struct svm_refusal *refusals = malloc((count > 0 ? count : 1) * sizeof *refusals);
     if (submissions == NULL || refusals == NULL || group->gateway->draining) {
@@ -198,6 +237,7 @@ static void group_late(struct deadline *deadline)
 {
     struct wait_group *group =
         (struct wait_group *)(void *)((char *)deadline - offsetof(struct wait_group, deadline));
+    waits_flush(group->gateway); /* the bytes of one that is queued go with its answer */
     group_answer(group);
 }
 

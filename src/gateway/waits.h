@@ -10,6 +10,9 @@
  * its late callbacks. Items are counted against GATEWAY_WAITERS_MAX from creation to the last callback, and the ring holds that
  * many, so a push never fails.
  *
+ * Single transactions that arrive in one turn of the loop are handed over together: the engine is woken once, and verifies their
+ * signatures in one pass.
+ *
  * Thread   L, but for the callback. */
 #ifndef GATEWAY_WAITS_H
 #define GATEWAY_WAITS_H
@@ -64,13 +67,28 @@ struct wait_group {
  * Returns NULL when the limit of waits is met or memory has ended: answer OVERLOADED. */
 struct wait_group *waits_create(struct gateway *gateway, size_t count, enum wait_detail detail);
 
-/* Hand item INDEX to the engine. A refusal at once finishes the item. */
+enum { WAITS_QUEUE_MAX = 16 };
+struct wait_queued {
+    struct wait_item *item;
+    struct svm_bytes bytes;
+    enum svm_wait wait;
+};
+/* What this turn has submitted and the engine has not seen. */
+struct wait_queue {
+    size_t count;
+    struct wait_queued entries[WAITS_QUEUE_MAX];
+};
+
+/* Hand item INDEX to the engine: waits_submit at the next waits_flush, until when BYTES stay; waits_await now. A refusal finishes the item. */
 void waits_submit(struct wait_group *group, size_t index, struct svm_bytes bytes,
                   enum svm_wait wait);
 void waits_await(struct wait_group *group, size_t index, const struct svm_digest *digest,
                  enum svm_wait wait);
 /* waits_submit_all: item i gets TXS[i]; one wake-up of the engine for all. */
 void waits_submit_all(struct wait_group *group, const struct svm_bytes *txs, enum svm_wait wait);
+
+/* waits_flush: hand over what waits_submit has queued. Before the loop does anything else than read requests. */
+void waits_flush(struct gateway *gateway);
 
 /* waits_start: call DONE once, when everything has finished or after TIMEOUT_MS; the group is gone when DONE returns.
  * Returns true if everything has finished already: then DONE is not called, and the caller calls waits_release. */
