@@ -68,10 +68,9 @@ uint8_t *model_effects_encode(uint8_t *out, const struct model_effects *effects)
 }
 
 /* get_write: one write, its row checked, so that whoever decodes the row later cannot fail. */
-static bool get_write(struct bcs_reader *r, struct model_write *write)
+static bool get_write(struct bcs_reader *r, struct model_write *write, struct model_row_head *head)
 {
     uint8_t prior;
-    struct row row;
     *write = (struct model_write){.object = NULL};
     if (!bcs_get_array(r, write->id.b, sizeof write->id.b) || !bcs_get_u8(r, &prior))
         return false;
@@ -83,7 +82,7 @@ static bool get_write(struct bcs_reader *r, struct model_write *write)
         return false;
     if (!bcs_get_bytes(r, &write->row, UINT32_MAX, "a row that is too long"))
         return false;
-    return model_row_parse(&row, write->row) || bcs_fail(r, write->row.ptr, "a malformed row");
+    return model_row_head_get(head, write->row) || bcs_fail(r, write->row.ptr, "a malformed row");
 }
 
 static bool get_writes(struct bcs_reader *r, struct model_frame *frame)
@@ -93,13 +92,14 @@ static bool get_writes(struct bcs_reader *r, struct model_frame *frame)
         return false;
     for (uint32_t i = 0; i < count; i++) {
         const uint8_t *start = r->at;
-        if (!get_write(r, &frame->writes[i]))
+        if (!get_write(r, &frame->writes[i], &frame->heads[i]))
             return false;
         if (i > 0 &&
             memcmp(frame->writes[i - 1].id.b, frame->writes[i].id.b, sizeof(struct svm_id)) >= 0)
             return bcs_fail(r, start, "writes out of order");
     }
     frame->tx.writes = frame->writes;
+    frame->tx.heads = frame->heads;
     frame->tx.write_count = (uint16_t)count;
     return true;
 }
@@ -108,7 +108,11 @@ static bool get_effects(struct bcs_reader *r, struct model_frame *frame)
 {
     struct outcome outcome;
     uint16_t transfers;
-    if (!model_outcome_get(r, &outcome) || !bcs_get_u16(r, &transfers))
+    const uint8_t *start = r->at;
+    if (!model_outcome_get(r, &outcome))
+        return false;
+    const struct svm_bytes bytes = {start, (size_t)(r->at - start)};
+    if (!bcs_get_u16(r, &transfers))
         return false;
     frame->seq = outcome.seq;
     frame->tx = (struct model_effects){
@@ -124,6 +128,7 @@ static bool get_effects(struct bcs_reader *r, struct model_frame *frame)
         .fallback_object = outcome.fallback_object,
         .latency_us = outcome.latency_us,
         .transfers = transfers,
+        .outcome = bytes,
     };
     return get_writes(r, frame);
 }

@@ -63,6 +63,15 @@ size_t model_row_size(const struct model_object *object);
 uint8_t *model_row_encode(uint8_t *out, const struct model_object *object);
 size_t model_row_object_size(struct svm_bytes row);
 SVM_MUST_USE enum svm_err model_row_decode(struct model_object *object, struct svm_bytes row);
+/* What most want to know of a row. */
+struct model_row_head {
+    uint64_t version;
+    const uint8_t *party; /* 32 bytes of the row; NULL: immutable or deleted */
+    uint8_t kind;         /* enum svm_kind; of a deleted one OWNED */
+    bool deleted;
+};
+/* model_row_head_get: the head of ROW, and whether all of ROW is well formed: as strict as model_row_decode. */
+SVM_MUST_USE bool model_row_head_get(struct model_row_head *head_out, struct svm_bytes row);
 
 /* ---- effects ---------------------------------------------------------------------------------------------- */
 
@@ -103,6 +112,10 @@ struct model_effects {
     uint16_t transfers; /* operations that moved an object or balance to another owner */
     uint16_t write_count;
     const struct model_write *writes;
+    /* of a decoded frame only */
+    struct svm_bytes
+        outcome; /* what stands in it before `transfers`: so the row of a receipt begins as well */
+    const struct model_row_head *heads; /* of the writes' rows */
 };
 
 /* Effects of one interactive transaction: its cell writes in ascending key order. */
@@ -142,6 +155,7 @@ struct model_frame {
     struct model_effects tx;         /* TX: writes points to `writes` below */
     struct model_cell_effects cells; /* CELLS: likewise */
     struct model_write writes[MODEL_WRITES_MAX];
+    struct model_row_head heads[MODEL_WRITES_MAX];
     struct model_cell_write cell_writes[MODEL_CELL_WRITES_MAX];
 };
 /* model_frame_decode: the frame at the start of *BYTES, which is advanced behind it. Slices borrow from BYTES.
@@ -162,6 +176,9 @@ struct svm_receipt *model_receipt_copy(const struct svm_receipt *receipt);
 /* BCS(Receipt): the row under its digest in `state`. */
 size_t model_receipt_size(const struct svm_receipt *receipt);
 uint8_t *model_receipt_encode(uint8_t *out, const struct svm_receipt *receipt);
+/* model_receipt_row_size, _encode: the same row right from the EFFECTS of a decoded frame. */
+size_t model_receipt_row_size(const struct model_effects *effects);
+uint8_t *model_receipt_row_encode(uint8_t *out, const struct model_effects *effects);
 /* model_receipt_decode: gives (svm_receipt_free). SVM_OK, SVM_E_CORRUPT, SVM_E_NO_MEMORY. */
 SVM_MUST_USE enum svm_err model_receipt_decode(struct svm_receipt **receipt_out,
                                                struct svm_bytes row);

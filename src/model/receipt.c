@@ -38,38 +38,40 @@ struct svm_receipt *model_receipt_copy(const struct svm_receipt *receipt)
 
 /* ---- from effects ------------------------------------------------------------------------------------------ */
 
-static struct svm_change change_of(const struct model_write *write)
+/* head_of: what the row of write I says, or would say. */
+static struct model_row_head head_of(const struct model_effects *effects, size_t i)
 {
-    struct row row = {.kind = SVM_KIND_OWNED};
-    if (write->object != NULL) {
-        row.version = write->object->version;
-        row.party = write->object->party;
-        row.kind = (enum svm_kind)write->object->kind;
-        row.deleted = write->object->deleted;
-    } else {
-        SVM_ASSERT(model_row_parse(&row, write->row)); /* model_frame_decode has checked it */
+    const struct model_object *object = effects->writes[i].object;
+    if (object == NULL) {
+        SVM_ASSERT(effects->heads != NULL);
+        return effects->heads[i];
     }
-    struct svm_change change = {
-        .id = write->id, .version = row.version, .change = SVM_CHANGE_MUTATED};
-    if (row.deleted) { /* only owned objects can be deleted, and nobody owns them any more */
-        change.change = SVM_CHANGE_DELETED;
-        change.kind = SVM_KIND_OWNED;
-        return change;
-    }
-    if (write->prior.kind == MODEL_PRIOR_NONE)
-        change.change = SVM_CHANGE_CREATED;
-    change.kind = row.kind;
-    if (row.kind == SVM_KIND_OWNED)
-        change.owner = row.party;
-    return change;
+    return (struct model_row_head){.version = object->version,
+                                   .party = object->party.b,
+                                   .kind = object->kind,
+                                   .deleted = object->deleted};
 }
 
-static enum svm_change_kind change_kind_of(const struct model_write *write)
+static enum svm_change_kind change_kind_of(const struct model_effects *effects, size_t i)
 {
-    return write->object == NULL                   ? change_of(write).change
-           : write->object->deleted                ? SVM_CHANGE_DELETED
+    const struct model_write *write = &effects->writes[i];
+    const bool deleted = write->object != NULL ? write->object->deleted : effects->heads[i].deleted;
+    return deleted                                 ? SVM_CHANGE_DELETED
            : write->prior.kind == MODEL_PRIOR_NONE ? SVM_CHANGE_CREATED
                                                    : SVM_CHANGE_MUTATED;
+}
+
+/* Only owned objects can be deleted, and nobody owns them any more. */
+static struct svm_change change_of(const struct model_effects *effects, size_t i)
+{
+    const struct model_row_head head = head_of(effects, i);
+    struct svm_change change = {.id = effects->writes[i].id,
+                                .version = head.version,
+                                .change = change_kind_of(effects, i),
+                                .kind = head.deleted ? SVM_KIND_OWNED : (enum svm_kind)head.kind};
+    if (!head.deleted && head.kind == SVM_KIND_OWNED)
+        memcpy(change.owner.b, head.party, sizeof change.owner.b);
+    return change;
 }
 
 /* sort_changes: writes are in id order; placing each behind those of its kind that came before keeps that. */
@@ -77,12 +79,10 @@ static void sort_changes(struct svm_change *changes, const struct model_effects 
 {
     size_t count[3] = {0};
     for (size_t i = 0; i < effects->write_count; i++)
-        count[change_kind_of(&effects->writes[i])]++;
+        count[change_kind_of(effects, i)]++;
     size_t at[3] = {0, count[0], count[0] + count[1]};
-    for (size_t i = 0; i < effects->write_count; i++) {
-        const struct svm_change change = change_of(&effects->writes[i]);
-        changes[at[change.change]++] = change;
-    }
+    for (size_t i = 0; i < effects->write_count; i++)
+        changes[at[change_kind_of(effects, i)]++] = change_of(effects, i);
     SVM_ASSERT(at[2] == effects->write_count);
 }
 
@@ -174,6 +174,48 @@ uint8_t *model_receipt_encode(uint8_t *out, const struct svm_receipt *receipt)
     p = bcs_put_uleb(p, receipt->change_count);
     for (size_t i = 0; i < receipt->change_count; i++)
         p = put_change(p, &receipt->changes[i]);
+    return p;
+}
+
+/* ---- right from a frame to the row ------------------------------------------------------------------------- */
+
+static bool has_owner(const struct model_row_head *head)
+{
+    return head->deleted || head->kind == SVM_KIND_OWNED;
+}
+
+size_t model_receipt_row_size(const struct model_effects *effects)
+{
+    SVM_ASSERT(effects->outcome.len > 0);
+    size_t size = effects->outcome.len + bcs_uleb_size(effects->write_count);
+    for (size_t i = 0; i < effects->write_count; i++)
+        size += sizeof(struct svm_id) + 8 + 1 + 1 +
+                (has_owner(&effects->heads[i]) ? sizeof(struct svm_address) : 0);
+    return size;
+}
+
+static uint8_t *put_head(uint8_t *p, const struct svm_id *id, const struct model_row_head *head,
+                         enum svm_change_kind change)
+{
+    static const struct svm_address nobody = {{0}};
+    p = bcs_put_array(p, id->b, sizeof id->b);
+    p = bcs_put_u64(p, head->version);
+    p = bcs_put_u8(p, (uint8_t)change);
+    p = bcs_put_u8(p, head->deleted ? SVM_KIND_OWNED : head->kind);
+    if (has_owner(head))
+        p = bcs_put_array(p, head->deleted ? nobody.b : head->party, sizeof nobody.b);
+    return p;
+}
+
+uint8_t *model_receipt_row_encode(uint8_t *out, const struct model_effects *effects)
+{
+    uint8_t *p = bcs_put_array(out, effects->outcome.ptr, effects->outcome.len);
+    p = bcs_put_uleb(p, effects->write_count);
+    for (int change = SVM_CHANGE_CREATED; change <= SVM_CHANGE_DELETED; change++)
+        for (size_t i = 0; i < effects->write_count; i++)
+            if (change_kind_of(effects, i) == (enum svm_change_kind)change)
+                p = put_head(p, &effects->writes[i].id, &effects->heads[i],
+                             (enum svm_change_kind)change);
     return p;
 }
 

@@ -9,7 +9,9 @@
 
 enum {
     CHUNK_BYTES = 2 << 20,
-    SPARES_MAX = 32,
+    SPARES_MAX = 64,
+    PLACE_BITS = 14,
+    ID_BYTES = 32,
     RADIX_BITS = 11,
     RADIX_SIZE = 1 << RADIX_BITS,
     AHEAD = 16
@@ -43,7 +45,15 @@ void store_batch_deinit(struct store_batch *batch)
     free(batch->sorted);
     free(batch->ranks);
     free(batch->ranks_other);
+    free(batch->places);
     memset(batch, 0, sizeof *batch);
+}
+
+void store_batch_trim(struct store_batch *batch)
+{
+    SVM_ASSERT(batch->count == 0);
+    SVM_ASSERT(batch->chunks == NULL);
+    store_batch_deinit(batch);
 }
 
 void store_batch_clear(struct store_batch *batch)
@@ -62,6 +72,8 @@ void store_batch_clear(struct store_batch *batch)
             free(chunk);
         }
     }
+    if (batch->places != NULL && batch->count > 0)
+        memset(batch->places, 0, sizeof *batch->places << PLACE_BITS);
     batch->count = 0;
     batch->no_memory = false;
 }
@@ -152,6 +164,53 @@ void store_batch_put(struct store_batch *batch, struct svm_bytes key, struct svm
 void store_batch_del(struct store_batch *batch, struct svm_bytes key)
 {
     add(batch, &(struct svm_kv_op){.key = key, .del = true});
+}
+
+/* ---- rows that are written again ---------------------------------------------------------------------------- */
+
+static struct store_batch_place *place_of(struct store_batch *batch, uint64_t rank)
+{
+    if (batch->places == NULL)
+        batch->places = calloc((size_t)1 << PLACE_BITS, sizeof *batch->places);
+    /* the first bytes of an id are a hash's; a multiplication, as those of a test need not be */
+    return batch->places == NULL
+               ? NULL
+               : &batch->places[rank * UINT64_C(0x9e3779b97f4a7c15) >> (64 - PLACE_BITS)];
+}
+
+/* take_again: the room of the row's value at PLACE, if that is the row and has room for LEN bytes. */
+static uint8_t *take_again(struct store_batch *batch, const struct store_batch_place *place,
+                           const uint8_t id[ID_BYTES], uint64_t rank, size_t len)
+{
+    if (place == NULL || place->cap < len || place->rank != rank)
+        return NULL;
+    SVM_ASSERT(place->index < batch->count);
+    struct svm_kv_op *op = &batch->ops[place->index];
+    if (op->key.len != 1 + ID_BYTES || memcmp(op->key.ptr + 1, id, ID_BYTES) != 0)
+        return NULL;
+    op->value.len = len;
+    return (uint8_t *)(uintptr_t)op->value.ptr;
+}
+
+uint8_t *store_batch_row(struct store_batch *batch, uint8_t kind, const uint8_t id[ID_BYTES],
+                         size_t len)
+{
+    SVM_ASSERT(len > 0);
+    const uint64_t rank = (uint64_t)kind << 56 | bytes_get_u64be(id) >> 8;
+    struct store_batch_place *place = place_of(batch, rank);
+    uint8_t *value = take_again(batch, place, id, rank, len);
+    if (value != NULL)
+        return value;
+    uint8_t *key = store_batch_alloc(batch, 1 + ID_BYTES + len);
+    if (key == NULL)
+        return NULL;
+    value = key + 1 + ID_BYTES;
+    key[0] = kind;
+    memcpy(key + 1, id, ID_BYTES);
+    store_batch_put(batch, (struct svm_bytes){key, 1 + ID_BYTES}, (struct svm_bytes){value, len});
+    if (place != NULL && !batch->no_memory && len <= UINT32_MAX)
+        *place = (struct store_batch_place){rank, (uint32_t)(batch->count - 1), (uint32_t)len};
+    return value;
 }
 
 /* ---- sort: radix by rank, then by whole key within equal ranks ---------------------------------------------- */

@@ -15,12 +15,19 @@ struct store_batch_rank {
     uint64_t rank; /* first eight bytes of the key, as a number */
     uint32_t index;
 };
+/* Where a row was put last; a row falls onto one place, and the youngest is remembered. */
+struct store_batch_place {
+    uint64_t rank;
+    uint32_t index; /* of its operation; with CAP 0 none */
+    uint32_t cap;   /* bytes that its value has room for */
+};
 struct store_batch {
     struct store_batch_chunk *chunks; /* newest first */
     struct store_batch_chunk *spare;
     struct svm_kv_op *ops, *sorted;
     struct store_batch_rank *ranks, *ranks_other;
     size_t count, cap;
+    struct store_batch_place *places; /* NULL until there is a row, or for want of memory */
     bool no_memory;
 };
 
@@ -33,6 +40,13 @@ uint8_t *store_batch_alloc(struct store_batch *batch, size_t size);
 /* store_batch_put, _del: KEY and VALUE were given by store_batch_alloc, or outlive the batch. */
 void store_batch_put(struct store_batch *batch, struct svm_bytes key, struct svm_bytes value);
 void store_batch_del(struct store_batch *batch, struct svm_bytes key);
+
+/* store_batch_row: put a row with the key KIND, ID and a value of LEN (not 0) bytes, which is given to be filled in now; NULL = no memory.
+ * While it is remembered where the row was put before, it takes that place: what is written again and again costs a copy. Rows
+ * of KIND must come this way only. */
+uint8_t *store_batch_row(struct store_batch *batch, uint8_t kind, const uint8_t id[32], size_t len);
+/* store_batch_trim: give memory back. When empty. */
+void store_batch_trim(struct store_batch *batch);
 
 /* store_batch_sort: the operations in ascending key order, each key once.
  * Returns SVM_OK or SVM_E_NO_MEMORY (of this call or of an earlier one). */

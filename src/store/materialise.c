@@ -26,13 +26,13 @@ static enum svm_err put_row(struct store_batch *batch, uint8_t kind, const void 
     return SVM_OK;
 }
 
-static enum svm_err put_owned(struct store_batch *batch, const struct svm_address *owner,
+static enum svm_err put_owned(struct store_batch *batch, const uint8_t owner[32],
                               const struct svm_id *id, bool del)
 {
     uint8_t *key = store_batch_alloc(batch, 1 + 32 + 32);
     if (key == NULL)
         return SVM_E_NO_MEMORY;
-    struct svm_bytes bytes = {key, row_key_encode(key, ROW_OWNED, owner->b, 32, id->b, 32)};
+    struct svm_bytes bytes = {key, row_key_encode(key, ROW_OWNED, owner, 32, id->b, 32)};
     if (del)
         store_batch_del(batch, bytes);
     else
@@ -43,11 +43,11 @@ static enum svm_err put_owned(struct store_batch *batch, const struct svm_addres
 /* put_index: the owner index and the totals follow from what the object was and what it is. */
 static enum svm_err put_index(struct store_batch *batch, struct store_meta *meta,
                               const struct svm_id *id, const struct model_prior *prior,
-                              const struct model_object *now)
+                              const struct model_row_head *now)
 {
     bool was_owned = prior->kind == MODEL_PRIOR_OWNED;
     bool is_owned = !now->deleted && now->kind == SVM_KIND_OWNED;
-    bool same = was_owned && is_owned && memcmp(prior->owner.b, now->party.b, 32) == 0;
+    bool same = was_owned && is_owned && memcmp(prior->owner.b, now->party, 32) == 0;
 
     if (prior->kind != MODEL_PRIOR_NONE) {
         SVM_ASSERT(meta->objects[prior->kind - MODEL_PRIOR_OWNED] > 0);
@@ -61,30 +61,33 @@ static enum svm_err put_index(struct store_batch *batch, struct store_meta *meta
         return SVM_OK;
     enum svm_err err = SVM_OK;
     if (was_owned)
-        err = put_owned(batch, &prior->owner, id, true);
+        err = put_owned(batch, prior->owner.b, id, true);
     if (err == SVM_OK && is_owned)
-        err = put_owned(batch, &now->party, id, false);
+        err = put_owned(batch, now->party, id, false);
     return err;
 }
 
-/* put_object: one version: newest row, history, index. ROW is the encoded form of NOW. */
+/* put_object: one version: newest row, history, index. NOW is the head of ROW. */
 static enum svm_err put_object(struct store_batch *batch, struct store_meta *meta,
                                const struct svm_id *id, const struct model_prior *prior,
-                               const struct model_object *now, struct svm_bytes row, uint64_t seq,
+                               const struct model_row_head *now, struct svm_bytes row, uint64_t seq,
                                bool history)
 {
-    uint8_t *value = store_batch_alloc(batch, ROW_SEQ_BYTES + row.len);
+    const size_t len = ROW_SEQ_BYTES + row.len;
+    uint8_t *value = store_batch_row(batch, ROW_OBJECT, id->b, len);
     if (value == NULL)
         return SVM_E_NO_MEMORY;
     bytes_put_u64le(value, seq);
     memcpy(value + ROW_SEQ_BYTES, row.ptr, row.len);
-    struct svm_bytes bytes = {value, ROW_SEQ_BYTES + row.len};
-
-    enum svm_err err = put_row(batch, ROW_OBJECT, id->b, 32, NULL, 0, bytes);
-    if (err == SVM_OK && history) {
-        uint8_t version[8];
+    enum svm_err err = SVM_OK;
+    if (history) { /* the newest row's place may be taken by the next one: a copy */
+        uint8_t version[8], *copy = store_batch_alloc(batch, len);
+        if (copy == NULL)
+            return SVM_E_NO_MEMORY;
+        memcpy(copy, value, len);
         row_version_put(version, now->version);
-        err = put_row(batch, ROW_HISTORY, id->b, 32, version, sizeof version, bytes);
+        err = put_row(batch, ROW_HISTORY, id->b, 32, version, sizeof version,
+                      (struct svm_bytes){copy, len});
     }
     return err == SVM_OK ? put_index(batch, meta, id, prior, now) : err;
 }
@@ -95,13 +98,8 @@ static enum svm_err apply_tx(struct store *store, struct store_meta *meta,
     enum svm_err err = store_receipts_add(&store->receipts, &store->batch, tx);
     for (size_t i = 0; err == SVM_OK && i < tx->write_count; i++) {
         const struct model_write *write = &tx->writes[i];
-        size_t size = model_row_object_size(write->row);
-        if (size == 0 || size > model_object_size(SVM_TYPE_BYTES_MAX, SVM_DATA_BYTES_MAX))
-            return SVM_E_CORRUPT;
-        err = model_row_decode(store->object, write->row);
-        if (err == SVM_OK)
-            err = put_object(&store->batch, meta, &write->id, &write->prior, store->object,
-                             write->row, tx->seq, history);
+        err = put_object(&store->batch, meta, &write->id, &write->prior, &tx->heads[i], write->row,
+                         tx->seq, history);
     }
     meta->transfers += tx->transfers;
     return err;
@@ -320,6 +318,10 @@ enum svm_err store_materialise(struct store *store, size_t bytes_max, uint64_t *
         enum svm_err err = store->mode == STORE_SYNC ? SVM_OK : store_log_sync(store);
         if (err != SVM_OK)
             return err;
+        if (store_synced(store) == store->meta.seq) { /* quiet: what the last batches took */
+            store_batch_trim(&store->batch);
+            store_runs_trim(&store->receipts.runs);
+        }
     }
     uint64_t upto = FAULT_BUG("materialise-ahead") ? store_logged(store) : store_synced(store);
     return store_materialise_upto(store, upto, bytes_max, did_out);
@@ -345,7 +347,10 @@ static enum svm_err put_genesis(struct store *store, struct store_meta *meta,
             return SVM_E_NO_MEMORY;
         uint8_t *end = model_row_encode(row, object->object);
         SVM_ASSERT(end == row + size);
-        enum svm_err err = put_object(&store->batch, meta, &object->id, &nothing, object->object,
+        struct model_row_head head;
+        bool good = model_row_head_get(&head, (struct svm_bytes){row, size});
+        SVM_ASSERT(good);
+        enum svm_err err = put_object(&store->batch, meta, &object->id, &nothing, &head,
                                       (struct svm_bytes){row, size}, 0, history);
         if (err != SVM_OK)
             return err;

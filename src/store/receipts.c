@@ -23,7 +23,6 @@ void store_receipts_deinit(struct store_receipts *receipts)
 {
     store_runs_deinit(&receipts->runs);
     free(receipts->page);
-    free(receipts->scratch);
 }
 
 bool store_page_parse(struct store_page *page_out, struct svm_bytes value)
@@ -87,33 +86,18 @@ static uint8_t *page_reserve(struct store_receipts *receipts, size_t size)
     return at;
 }
 
-static bool scratch_reserve(struct store_receipts *receipts, size_t size)
-{
-    if (size <= receipts->scratch_bytes)
-        return true;
-    void *grown = realloc(receipts->scratch, 2 * size);
-    if (grown == NULL)
-        return false;
-    receipts->scratch = grown;
-    receipts->scratch_bytes = 2 * size;
-    return true;
-}
-
 enum svm_err store_receipts_add(struct store_receipts *receipts, struct store_batch *batch,
                                 const struct model_effects *tx)
 {
     struct store_page *head = &receipts->head;
     SVM_ASSERT(tx->seq > head->last);
     SVM_ASSERT(tx->seq >> (64 - STORE_PLACE_BITS) == 0);
-    if (!scratch_reserve(receipts, model_receipt_need(tx)))
-        return SVM_E_NO_MEMORY;
-    const struct svm_receipt *receipt = model_receipt_make(receipts->scratch, tx);
-    const size_t size = model_receipt_size(receipt);
+    const size_t size = model_receipt_row_size(tx);
     uint8_t *at = page_reserve(receipts, LENGTH_BYTES + size);
     if (at == NULL)
         return SVM_E_NO_MEMORY;
     bytes_put_u32le(at, (uint32_t)size);
-    uint8_t *end = model_receipt_encode(at + LENGTH_BYTES, receipt);
+    uint8_t *end = model_receipt_row_encode(at + LENGTH_BYTES, tx);
     SVM_ASSERT(end == at + LENGTH_BYTES + size);
 
     if (head->count == 0)

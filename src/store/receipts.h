@@ -30,14 +30,12 @@ struct store_receipts {
     size_t page_len, page_cap;
     uint64_t page_first;
     struct store_page head;
-    void *scratch; /* for one receipt */
-    size_t scratch_bytes;
 };
 SVM_MUST_USE bool store_receipts_init(struct store_receipts *receipts);
 void store_receipts_deinit(struct store_receipts *receipts);
 
 /* store_receipts_begin: a new batch; what was added and not published is forgotten.
- * store_receipts_add: the receipt of TX, in order of position.
+ * store_receipts_add: the receipt of TX, which comes from a frame, in order of position.
  * store_receipts_seal: all added since, as rows of BATCH, which covers positions FIRST..LAST.
  * store_receipts_publish: BATCH was written. Then they are found. */
 void store_receipts_begin(struct store_receipts *receipts);

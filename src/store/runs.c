@@ -97,6 +97,13 @@ static bool run_reserve(struct store_runs *runs)
     return grown != NULL;
 }
 
+void store_runs_trim(struct store_runs *runs)
+{
+    SVM_ASSERT(runs->entry_count == 0);
+    SVM_ASSERT(runs->made == NULL);
+    entries_free(runs);
+}
+
 /* gone_reserve: room to note COUNT more runs as gone. */
 static bool gone_reserve(struct store_runs *runs, size_t count)
 {

@@ -64,6 +64,9 @@ SVM_MUST_USE enum svm_err store_runs_seal(struct store_runs *runs, struct store_
                                           uint64_t first, uint64_t last);
 void store_runs_publish(struct store_runs *runs);
 
+/* store_runs_trim: give back the memory of runs under way and of merges. When there is none under way. */
+void store_runs_trim(struct store_runs *runs);
+
 /* store_runs_merge: if there are too many runs of one size, the rows of one in their place into BATCH, without entries of
  * positions below FLOOR; *MERGED_OUT says whether there are any. Then write and publish as above. SVM_OK, SVM_E_IO, SVM_E_CORRUPT, SVM_E_NO_MEMORY. */
 SVM_MUST_USE enum svm_err store_runs_merge(struct store_runs *runs, const struct svm_kv_ops *kv,

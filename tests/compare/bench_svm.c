@@ -7,9 +7,10 @@
  *   unsynced        durability `write`: acknowledged when the log has been handed to the operating system
  *   fsynced         durability `sync`: acknowledged after the fsync
  *
- * --threads is the number of the engine's workers, and of the threads that run interactive transactions. A transaction counts when its
- * receipt says it succeeded and is durable; of an interactive one, when the durable position has reached it. */
+ * --threads is the number of threads that call, as with the others; they do the work themselves (svm_run_batch, svm_cell_run). A transaction
+ * counts when its receipt says it succeeded and is durable; of an interactive one, when the durable position has reached it. */
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,7 @@
 enum {
     WINDOW = 4096,
     INFLIGHT = 16384,
-    BURST = 256,
+    BATCH = 128,
     CREATE_OPS = 250,
     CELLS_AT_ONCE = 200,
     NAP_NS = 50 * 1000
@@ -33,14 +34,21 @@ struct state {
     struct rig *rig;
     struct svm_id *ids; /* NULL with cells */
     enum svm_kind kind;
-    uint64_t base; /* outcomes before the run */
 };
 
-/* Declared: what was drawn and not yet taken by the engine. */
+/* Declared: a batch, and how many of its picks the engine has not taken yet. */
 struct declared {
-    bool is_held;
-    struct compare_pick held;
+    enum svm_wait wait;
+    struct random random; /* of digests */
+    uint32_t held;
+    struct compare_pick picks[BATCH];
+    struct svm_input inputs[BATCH][2];
+    struct svm_op ops[BATCH];
+    struct svm_tx txs[BATCH];
+    struct svm_digest digests[BATCH];
+    struct svm_submission submissions[BATCH];
     uint64_t submitted, acknowledged;
+    _Alignas(64) _Atomic uint64_t ok, bad; /* counted by whoever answers */
 };
 /* Interactive: positions not yet durable, a ring. */
 struct interactive {
@@ -146,7 +154,7 @@ static void fund_objects(const struct compare *compare)
     }
 }
 
-static struct state *open_engine(struct compare *compare, const char *what)
+static struct state *open_engine(struct compare *compare, const char *what, uint32_t workers)
 {
     struct state *state = compare->state = calloc(1, sizeof *state);
     char data[PATH_MAX + 16];
@@ -155,24 +163,25 @@ static struct state *open_engine(struct compare *compare, const char *what)
     snprintf(data, sizeof data, "%s/data", compare->dir);
     state->rig = rig_open(&(struct settings){.durability = compare->synced ? SVM_SYNC : SVM_WRITE,
                                              .datadir = data,
-                                             .workers = compare->threads,
+                                             .workers = workers,
                                              .inflight = INFLIGHT,
                                              .window = compare->window,
                                              .seed = compare->seed});
-    snprintf(
-        compare->settings, sizeof compare->settings,
-        "durability %s, %s, %u workers, %u in flight per thread that hands in, cache.bytes 2 GiB, "
-        "signatures not checked, receipts and "
-        "owner index written",
-        compare->synced ? "sync" : "write", what, compare->threads, compare->window);
+    snprintf(compare->settings, sizeof compare->settings,
+             "durability %s, %s, %u threads, %u in flight each, workers %u, cache.bytes 2 GiB, "
+             "signatures not checked, receipts and "
+             "owner index written",
+             compare->synced ? "sync" : "write", what, compare->threads, compare->window, workers);
     return state;
 }
 
 static void open_objects(struct compare *compare, enum svm_kind kind, const char *what)
 {
-    struct state *state = open_engine(compare, what);
-    uint64_t bad;
-    compare->clients = 1; /* it hands in for all workers */
+    struct state *state = open_engine(compare, what, 1); /* the clients do the work */
+    uint32_t share = INFLIGHT / 2 / compare->threads;
+    compare->window = compare->window < share ? compare->window : share;
+    if (compare->window < BATCH)
+        die("--window must be %d or more", BATCH);
     state->kind = kind;
     state->ids = malloc(compare->objects * sizeof *state->ids);
     if (state->ids == NULL)
@@ -183,7 +192,6 @@ static void open_objects(struct compare *compare, enum svm_kind kind, const char
     if (compare->workload == COMPARE_TRANSFER)
         fund_objects(compare);
     state->rig->wait = wait;
-    rig_sum(state->rig, &state->base, &bad);
 }
 
 static void open_shared(struct compare *compare)
@@ -202,7 +210,8 @@ static void open_cells(struct compare *compare)
     const uint32_t share = INFLIGHT / 2 / compare->threads;
     compare->window = compare->window < share ? compare->window : share;
     compare->window = compare->window < WINDOW ? compare->window : WINDOW;
-    const struct state *state = open_engine(compare, "interactive transactions on cells");
+    const struct state *state =
+        open_engine(compare, "interactive transactions on cells", compare->threads);
     uint8_t key[8], value[8];
     bytes_put_u64le(value, (uint64_t)compare_initial(compare));
     for (uint32_t made = 0; made < compare->objects;) {
@@ -232,101 +241,121 @@ static void close_engine(struct compare *compare)
 
 static void begin_declared(struct compare_client *client)
 {
-    client->session = calloc(1, sizeof(struct declared));
-    if (client->session == NULL)
+    struct declared *session = client->session = aligned_alloc(64, sizeof *session);
+    if (session == NULL)
         die("out of memory");
+    memset(session, 0, sizeof *session);
+    session->random.state = ~client->random.state; /* the draws are repeated by the check */
+    session->wait = ((const struct state *)client->compare->state)->rig->wait;
 }
 
-/* submit: one transaction; false = the engine is full. */
-static bool submit(const struct compare *compare, struct compare_pick pick, uint64_t expires_ms)
+/* on_outcome: only what was executed, has succeeded and is durable counts as done. */
+static void on_outcome(void *arg, const struct svm_outcome *outcome)
 {
-    const struct state *state = compare->state;
-    struct rig *rig = state->rig;
-    const bool is_transfer = compare->workload == COMPARE_TRANSFER;
-    struct svm_input inputs[2] = {
-        {.id = state->ids[pick.from], .kind = state->kind, .writable = true},
-        {.id = state->ids[pick.to], .kind = state->kind, .writable = true}};
-    struct svm_op op = {.kind = is_transfer ? SVM_OP_MOVE : SVM_OP_ADD};
-    if (is_transfer) {
-        const bool ascending = memcmp(&inputs[0].id, &inputs[1].id, sizeof inputs[0].id) < 0;
-        op.input = ascending ? 0 : 1;
-        op.u.move.into = ascending ? 1 : 0;
-        op.u.move.amount.units = 1;
-        if (!ascending) {
-            const struct svm_input swap = inputs[0];
-            inputs[0] = inputs[1];
-            inputs[1] = swap;
-        }
-    } else {
-        op.u.add.delta = 1;
-    }
-    const struct svm_tx tx = {.chain = rig->chain,
-                              .sender = rig->faucet_owner,
-                              .expires_ms = expires_ms,
-                              .gas_limit = 20000,
-                              .input_count = is_transfer ? 2 : 1,
-                              .op_count = 1,
-                              .inputs = inputs,
-                              .ops = &op};
-    struct svm_digest digest;
-    rig_digest(rig, &digest);
-    return rig_submit(rig, &tx, &digest);
+    struct declared *session = arg;
+    const bool good = outcome->err == SVM_OK && !outcome->duplicate && outcome->receipt != NULL &&
+                      outcome->receipt->failure == SVM_FAILURE_NONE &&
+                      (outcome->durable || session->wait != SVM_WAIT_DURABLE);
+    atomic_fetch_add_explicit(good ? &session->ok : &session->bad, 1, memory_order_relaxed);
 }
 
-static uint64_t acknowledged_now(const struct compare *compare, struct declared *session)
-{
-    const struct state *state = compare->state;
-    uint64_t ok, bad;
-    rig_sum(state->rig, &ok, &bad);
-    if (bad > 0)
-        die("%llu transactions did not succeed: no figure", (unsigned long long)bad);
-    const uint64_t more = ok - state->base - session->acknowledged;
-    session->acknowledged += more;
-    return more;
-}
-
-static bool submit_held(struct compare_client *client, uint64_t expires_ms)
-{
-    struct declared *session = client->session;
-    if (!submit(client->compare, session->held, expires_ms)) {
-        client->retries++;
-        return false;
-    }
-    session->is_held = false;
-    session->submitted++;
-    return true;
-}
-
-static uint64_t step_declared(struct compare_client *client)
+/* make: transaction I of the batch, which moves or adds as PICK says. */
+static void make(struct compare_client *client, uint32_t i, struct compare_pick pick,
+                 uint64_t expires_ms)
 {
     const struct compare *compare = client->compare;
     const struct state *state = compare->state;
     struct declared *session = client->session;
-    const uint64_t more = acknowledged_now(compare, session);
-    const uint64_t expires_ms = svm_now_ms(state->rig->engine) + EXPIRY_MS;
-    unsigned burst = 0;
-    while (burst < BURST && session->submitted - session->acknowledged < compare->window) {
-        if (!session->is_held) {
-            session->held = compare_draw(client);
-            session->is_held = true;
-        }
-        if (!submit_held(client, expires_ms))
-            break;
-        burst++;
+    const bool is_transfer = compare->workload == COMPARE_TRANSFER;
+    struct svm_input *inputs = session->inputs[i];
+    struct svm_op *op = &session->ops[i];
+    const bool ascending = !is_transfer || memcmp(&state->ids[pick.from], &state->ids[pick.to],
+                                                  sizeof state->ids[0]) < 0;
+    inputs[!ascending] =
+        (struct svm_input){.id = state->ids[pick.from], .kind = state->kind, .writable = true};
+    inputs[ascending] =
+        (struct svm_input){.id = state->ids[pick.to], .kind = state->kind, .writable = true};
+    *op = (struct svm_op){.kind = is_transfer ? SVM_OP_MOVE : SVM_OP_ADD};
+    if (is_transfer) {
+        op->input = ascending ? 0 : 1;
+        op->u.move.into = ascending ? 1 : 0;
+        op->u.move.amount.units = 1;
+    } else {
+        op->u.add.delta = 1;
     }
-    if (burst < BURST)
+    session->txs[i] = (struct svm_tx){.chain = state->rig->chain,
+                                      .sender = state->rig->faucet_owner,
+                                      .expires_ms = expires_ms,
+                                      .gas_limit = 20000,
+                                      .input_count = is_transfer ? 2 : 1,
+                                      .op_count = 1,
+                                      .inputs = inputs,
+                                      .ops = op};
+    for (size_t at = 0; at < sizeof session->digests[i].b; at += 8)
+        bytes_put_u64le(session->digests[i].b + at, random_next(&session->random));
+    session->submissions[i] = (struct svm_submission){
+        .tx = &session->txs[i], .digest = &session->digests[i], .arg = session};
+}
+
+static uint64_t acknowledged_now(struct declared *session)
+{
+    const uint64_t bad = atomic_load_explicit(&session->bad, memory_order_relaxed);
+    if (bad > 0)
+        die("%llu transactions did not succeed: no figure", (unsigned long long)bad);
+    const uint64_t more =
+        atomic_load_explicit(&session->ok, memory_order_relaxed) - session->acknowledged;
+    session->acknowledged += more;
+    return more;
+}
+
+/* run: the first COUNT picks as a batch, on this thread. What the engine has no room for stays. */
+static void run(struct compare_client *client, uint32_t count)
+{
+    const struct state *state = client->compare->state;
+    struct declared *session = client->session;
+    const uint64_t expires_ms = svm_now_ms(state->rig->engine) + EXPIRY_MS;
+    for (uint32_t i = 0; i < count; i++)
+        make(client, i, session->picks[i], expires_ms);
+    svm_run_batch(state->rig->engine, session->submissions, count, session->wait, on_outcome);
+    session->held = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const enum svm_err err = session->submissions[i].err;
+        if (err == SVM_E_OVERLOADED)
+            session->picks[session->held++] = session->picks[i];
+        else if (err != SVM_OK)
+            die("a submission was refused: %s", svm_err_name(err));
+    }
+    client->retries += session->held;
+    session->submitted += count - session->held;
+}
+
+static uint64_t step_declared(struct compare_client *client)
+{
+    struct declared *session = client->session;
+    const uint64_t more = acknowledged_now(session);
+    if (session->submitted - session->acknowledged + BATCH > client->compare->window) {
         nap(); /* rather than spin: with few cores that would take what the engine needs */
+        return more;
+    }
+    for (uint32_t i = session->held; i < BATCH; i++)
+        session->picks[i] = compare_draw(client);
+    run(client, BATCH);
+    if (session->held > 0)
+        nap();
     return more;
 }
 
 static uint64_t drain_declared(struct compare_client *client)
 {
-    const struct state *state = client->compare->state;
     struct declared *session = client->session;
-    while (session->is_held && !submit_held(client, svm_now_ms(state->rig->engine) + EXPIRY_MS))
+    uint64_t more = 0;
+    while (session->held > 0 || session->acknowledged < session->submitted) {
+        if (session->held > 0)
+            run(client, session->held);
         nap();
-    rig_settle(state->rig, state->base + session->submitted);
-    return acknowledged_now(client->compare, session);
+        more += acknowledged_now(session);
+    }
+    return more;
 }
 
 static void end_session(struct compare_client *client)

@@ -76,6 +76,57 @@ START_TEST(the_last_operation_on_a_key_wins)
 }
 END_TEST
 
+/* Rows of few ids, written again and again with values of any length, among others that share their first bytes. */
+START_TEST(rows_written_again_hold_the_last_value)
+{
+    enum { IDS = 200, WRITES = 20000, LONGEST = 300 };
+    static struct {
+        uint8_t id[32], value[LONGEST];
+        size_t len;
+    } rows[IDS];
+    struct rng rng;
+    rng_init(&rng, bed_seed("rows_written_again_hold_the_last_value"));
+    struct store_batch batch;
+    store_batch_init(&batch);
+    for (int round = 0; round < 3; round++) {
+        store_batch_clear(&batch);
+        for (size_t i = 0; i < IDS; i++) {
+            memset(rows[i].id, (int)(i / 4), 32);
+            rows[i].id[31] = (uint8_t)(i % 4);
+            rows[i].len = 0;
+        }
+        for (size_t w = 0; w < WRITES; w++) {
+            const size_t i = rng_below(&rng, IDS - 1), len = 1 + rng_below(&rng, LONGEST);
+            uint8_t *value = store_batch_row(&batch, 'o', rows[i].id, len);
+            ck_assert_ptr_nonnull(value);
+            memset(rows[i].value, (int)w, len);
+            memset(value, (int)w, len);
+            rows[i].len = len;
+        }
+        ck_assert_uint_lt(batch.count, WRITES);
+        const struct svm_kv_op *ops;
+        size_t count, at = 0;
+        ck_assert_int_eq(store_batch_sort(&batch, &ops, &count), SVM_OK);
+        for (size_t i = 0; i < IDS; i++) {
+            if (rows[i].len == 0)
+                continue;
+            ck_assert_uint_lt(at, count);
+            ck_assert_uint_eq(ops[at].key.len, 33);
+            ck_assert_mem_eq(ops[at].key.ptr + 1, rows[i].id, 32);
+            ck_assert_uint_eq(ops[at].value.len, rows[i].len);
+            ck_assert_mem_eq(ops[at].value.ptr, rows[i].value, rows[i].len);
+            at++;
+        }
+        ck_assert_uint_eq(at, count);
+        if (round == 1) {
+            store_batch_clear(&batch);
+            store_batch_trim(&batch);
+        }
+    }
+    store_batch_deinit(&batch);
+}
+END_TEST
+
 START_TEST(large_values_have_room)
 {
     struct store_batch batch;
@@ -99,6 +150,7 @@ int main(void)
     TCase *tcase = tcase_create("batch");
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, the_last_operation_on_a_key_wins);
+    tcase_add_test(tcase, rows_written_again_hold_the_last_value);
     tcase_add_test(tcase, large_values_have_room);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
