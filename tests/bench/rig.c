@@ -98,7 +98,8 @@ struct rig *rig_open(const struct settings *settings)
         config.gc_adaptive = 0;
         config.gc_interval_ms = config.gc_interval_min_ms = config.gc_interval_max_ms =
             settings->gc_ms;
-        config.gc_threshold = config.gc_threshold_min = config.gc_threshold_max = UINT32_MAX;
+        /* as early as a walk can be worth it */
+        config.gc_threshold = config.gc_threshold_min = config.gc_threshold_max = 1;
     }
     config.verify_signatures = false;
     config.log = log_line;

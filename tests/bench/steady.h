@@ -18,7 +18,7 @@ struct steady_result {
     double syncs_s;             /* in a second */
     double versions_max,
         resident_max; /* most that was seen: versions in memory, bytes of what is resident */
-    double gc_us_s;   /* the collector's microseconds in a second */
+    double gc_us_s;   /* processor time of the collector's thread, microseconds in a second */
 };
 struct steady *steady_start(struct rig *rig);
 /* steady_stop: what was seen between FROM and TO (now_s). Ends the sampling; STEADY is gone. */
