@@ -54,8 +54,9 @@ enum {
     ENGINE_JOB_BYTES = 512,                 /* transaction bytes kept inside a job */
     ENGINE_JOB_INPUTS = 4,                  /* inputs and operations kept inside a job */
     ENGINE_JOB_OPS = 4,
-    ENGINE_FRAME_KEEP = 4096, /* a larger frame buffer is given back after use */
-    ENGINE_RETRY_MS = 5,      /* advice when the node is at capacity */
+    ENGINE_FRAME_KEEP = 4096,   /* a larger frame buffer is given back after use */
+    ENGINE_RETRY_MS = 5,        /* advice when the node is at capacity: no shorter, */
+    ENGINE_RETRY_MAX_MS = 2000, /* and no longer */
     ENGINE_EXPIRY_MAX_MS =
         86400000, /* tx_expiry_max_ms is at most this; an earlier life may have had it */
     ENGINE_EFFECTS_MAX = 1 << 20 /* tx_effects_bytes_max is at most this: the log's frames are */
@@ -335,8 +336,9 @@ struct svm_engine {
     _Alignas(128) _Atomic uint64_t admitted;
     _Alignas(128) _Atomic uint64_t released;
     _Alignas(128) _Atomic bool draining, read_only, clock_fault;
-    _Atomic int fatal;      /* enum svm_err */
-    _Atomic uint64_t calls; /* svm_submit calls inside: drain waits for them */
+    _Atomic uint32_t retry_ms; /* what those are told who find the node at capacity; maintain.c */
+    _Atomic int fatal;         /* enum svm_err */
+    _Atomic uint64_t calls;    /* svm_submit calls inside: drain waits for them */
 
     /* workers */
     struct engine_worker *

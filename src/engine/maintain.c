@@ -16,7 +16,13 @@ enum {
         << 20, /* of log, between two trims; nearly free behind a file, else a flush of the state */
     SWEEP_ROWS = 20000, /* visited at once */
     SWEEPS = 25,        /* a second, at most, while much is found to drop */
-    SECOND_NS = 1000000000
+    SECOND_NS = 1000000000,
+    ADVICE_NS = 100000000, /* between two looks at how many were refused */
+    ADVICE_FEW = 16
+};
+
+struct advice {
+    uint64_t at_ns, refused, executed; /* at the last look */
 };
 
 /* ---- G ---------------------------------------------------------------------------------------------------------- */
@@ -160,6 +166,25 @@ static void watch_room(struct svm_engine *engine)
                    "there is room: writes are taken again");
 }
 
+/* A refusal costs as much as an eighth of a transaction and more, and who is refused comes back: so the time they are told grows while more
+ * are refused than a quarter of what is done, and shrinks again when hardly any are. Who keeps to it cannot take the node's time from what it has admitted. */
+static void advise(struct svm_engine *engine, struct advice *then, uint64_t now_ns)
+{
+    if (now_ns - then->at_ns < ADVICE_NS)
+        return;
+    uint64_t refused =
+        atomic_load_explicit(&engine->counters.refused[SVM_E_OVERLOADED], memory_order_relaxed);
+    uint64_t executed = stats_executed_total(engine);
+    uint64_t turned_away = refused - then->refused, done = executed - then->executed;
+    uint32_t ms = atomic_load(&engine->retry_ms);
+    if (turned_away > done / 4 + ADVICE_FEW)
+        ms *= clamp(turned_away / (done / 4 + ADVICE_FEW), 2, 16);
+    else if (turned_away < done / 32 + ADVICE_FEW)
+        ms /= 2;
+    atomic_store(&engine->retry_ms, clamp(ms, ENGINE_RETRY_MS, ENGINE_RETRY_MAX_MS));
+    *then = (struct advice){.at_ns = now_ns, .refused = refused, .executed = executed};
+}
+
 static void every_second(struct svm_engine *engine)
 {
     uint32_t at = atomic_load(&engine->sampled_at) + 1;
@@ -173,12 +198,14 @@ void gc_main(void *arg)
 {
     struct svm_engine *engine = arg;
     uint64_t second_ns = engine_now_ns(engine);
+    struct advice advice = {.at_ns = second_ns};
     while (!atomic_load(&engine->stop_maintenance)) {
         atomic_fetch_add_explicit(&engine->gc_ticks, 1, memory_order_relaxed);
         engine_node_ms(engine);
         gc_step(engine, false);
         watch_room(engine);
         uint64_t now_ns = engine_now_ns(engine);
+        advise(engine, &advice, now_ns);
         if (now_ns - second_ns >= SECOND_NS) {
             second_ns += (now_ns - second_ns) / SECOND_NS * SECOND_NS;
             every_second(engine);

@@ -554,6 +554,7 @@ static struct svm_engine *make(const struct svm_config *config)
     park_init(&engine->gc_park);
     park_init(&engine->materialise_park);
     atomic_store(&engine->gc_interval_ms, config->gc_interval_ms);
+    atomic_store(&engine->retry_ms, ENGINE_RETRY_MS);
     atomic_store(&engine->gc_threshold, config->gc_threshold);
     engine->expiry_max_seen_ms = config->tx_expiry_max_ms;
     return engine;

@@ -81,12 +81,16 @@ static void job_init(struct engine_job *job, uint64_t now_ns)
     job->admitted_ns = now_ns;
 }
 
-static enum svm_err full(const struct svm_engine *engine, struct svm_refusal *refusal)
+/* Those who are told the same time come back together: it is moved by up to a half either way. */
+static void full(struct svm_engine *engine, struct svm_refusal *refusal)
 {
+    uint32_t ms = atomic_load_explicit(&engine->retry_ms, memory_order_relaxed);
+    uint32_t spread = (uint32_t)atomic_load_explicit(&engine->counters.refused[SVM_E_OVERLOADED],
+                                                     memory_order_relaxed);
     refusal_because(refusal, SVM_E_OVERLOADED, "engine.inflight_max transactions are in flight");
+    refusal->retry_after_ms = ms - ms / 2 + spread * 2654435761u % (ms + 1);
     refusal->has |= SVM_HAS_LIMIT;
     refusal->limit = refusal->got = config_of(engine)->inflight_max;
-    return SVM_E_OVERLOADED;
 }
 
 /* Up to COUNT credits, first those that SEAT (may be NULL) has kept. Returns how many there were. */
@@ -301,15 +305,18 @@ static uint32_t admit_part(struct svm_engine *engine, struct engine_worker *seat
     struct svm_refusal refusal;
     struct engine_job *credits[ENGINE_BATCH];
     uint32_t used = 0, n = 0;
-    bool open = admit(engine, &refusal) == SVM_OK;
+    bool open = admit(engine, &refusal) == SVM_OK, is_full = false;
     uint32_t have = open ? jobs_take(engine, seat, credits, count) : 0;
     for (uint32_t i = 0; i < count; i++) {
         struct svm_submission *s = &submissions[i];
         struct svm_refusal own;
         s->err = too_large(engine, s, &own);
         if (s->err == SVM_OK && used == have) {
-            s->err = open ? full(engine, &own) : refusal.err;
-            refuse(engine, s, open ? &own : &refusal);
+            if (open && !is_full)
+                full(engine, &refusal);
+            is_full = true;
+            s->err = refusal.err;
+            refuse(engine, s, &refusal);
             continue;
         }
         if (s->err == SVM_OK)

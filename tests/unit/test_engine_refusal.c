@@ -225,6 +225,59 @@ START_TEST(inflight_and_queue_are_limited)
 }
 END_TEST
 
+/* What a refused submission is told; 0 = it was taken. */
+static uint32_t told(uint64_t version)
+{
+    static struct rig_call calls[4096];
+    struct support_tx tx;
+    struct svm_refusal refusal;
+    support_pay(&tx, rig.engine, "bob", "bob coin", version, "carol", 1);
+    ck_assert_uint_lt(version, 4096);
+    if (svm_submit(rig.engine, tx.bytes, SVM_WAIT_EXECUTED, rig_called, &calls[version],
+                   &refusal) == SVM_OK)
+        return 0;
+    ck_assert_int_eq(refusal.err, SVM_E_OVERLOADED);
+    ck_assert(refusal.has & SVM_HAS_RETRY_AFTER);
+    return refusal.retry_after_ms;
+}
+
+/* As long as many are refused the time they are told grows; afterwards it shrinks again. Everybody is told another. */
+START_TEST(the_crowd_is_told_to_come_later)
+{
+    enum { N = 64, MAX_MS = 3000, PATIENCE = 600 };
+    rig_init(&rig, SVM_MEMORY);
+    rig.config.inflight_max = N;
+    rig_open(&rig);
+    atomic_store(&rig.claims_held, true);
+    uint64_t version = 2;
+    while (told(version) == 0)
+        version++;
+    uint32_t first = told(version), most = 0, kinds = 0, last = 0;
+    ck_assert_uint_le(first, 10);
+    for (unsigned round = 0; most < 1500; round++) {
+        ck_assert_uint_lt(round, PATIENCE);
+        for (unsigned i = 0; i < 200; i++) {
+            uint32_t ms = told(version);
+            ck_assert_uint_le(ms, MAX_MS);
+            most = ms > most ? ms : most;
+            kinds += ms != last;
+            last = ms;
+        }
+        rig_sleep(10);
+    }
+    ck_assert_uint_gt(kinds, 100);
+    uint32_t least = most;
+    for (unsigned round = 0; least > 10; round++) { /* one now and then is no crowd */
+        ck_assert_uint_lt(round, PATIENCE);
+        rig_sleep(20);
+        uint32_t ms = told(version);
+        least = ms < least ? ms : least;
+    }
+    atomic_store(&rig.claims_held, false);
+    rig_deinit(&rig);
+}
+END_TEST
+
 START_TEST(simulate_and_explain_say_the_same)
 {
     rig_init(&rig, SVM_MEMORY);
@@ -273,6 +326,7 @@ int main(void)
     tcase_add_test(tc, wrong_chain_and_expired);
     tcase_add_test(tc, falls_back_once);
     tcase_add_test(tc, inflight_and_queue_are_limited);
+    tcase_add_test(tc, the_crowd_is_told_to_come_later);
     tcase_add_test(tc, simulate_and_explain_say_the_same);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
