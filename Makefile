@@ -325,6 +325,16 @@ model: ## the protocol's models, searched exhaustively by spin within large boun
 history-long: ## a million operations against the running node in each durable mode, twenty kills each, checked for one serial order
 	@tests/history/run long
 
+.PHONY: overload-long soak
+overload-long: ## more load than a node can take, clocks that leap, stops of 30 s
+	@$(MAKE) --no-print-directory -j2 all build/bench/load
+	@LONG=1 tests/overload/run
+
+MINUTES ?= 30
+soak: ## mixed load with restarts for MINUTES (30): nothing lost, memory, descriptors and latencies recorded in build/soak.csv
+	@$(MAKE) --no-print-directory -j2 all
+	@tests/overload/soak.py $(MINUTES) 600
+
 .PHONY: weave-long
 weave-long: ## all interleavings of small tests of the code, and 10^7 random ones
 	@tests/weave/run long
