@@ -123,7 +123,7 @@ static uint32_t array_vacancy(const struct mvcc_array *array, uint32_t place)
 }
 
 /* Room for one more: a new array when three quarters of the slots are in use (removed ones count: they lengthen probes), of the size
- * that leaves it between 3/16 and 3/8 full. Without memory the old one serves to 15/16. */
+ * that leaves it between 1/4 and 1/2 full. Without memory the old one serves to 15/16. */
 static bool shard_reserve_locked(struct mvcc_shard *shard, struct mvcc_thread *thread)
 {
     struct mvcc_array *old = array_locked(shard);
@@ -132,7 +132,7 @@ static bool shard_reserve_locked(struct mvcc_shard *shard, struct mvcc_thread *t
         return true;
     }
     uint64_t wanted = SLOTS_MIN;
-    while (wanted / 8 * 3 < (uint64_t)shard->live + 1) {
+    while (wanted / 2 < (uint64_t)shard->live + 1) {
         wanted *= 2;
     }
     struct mvcc_array *array = wanted > UINT32_MAX ? NULL : array_create((uint32_t)wanted);

@@ -183,8 +183,8 @@ MEANING = """- *Engine only*: threads call `svm_run_batch` with decoded transact
   single run it was seen to make on such a machine; asked are multiples of that.
 - *Mode switching*: runs in pairs, alternating fast and consensus against the same transactions in blocks; the loss is the median of the pairs'.
 - *Against RocksDB*: [comparators.md](comparators.md) says how each system is set. The ratio is that of declared transfers at two threads.
-- *Memory* is the growth of the resident process, the database's caches included, while objects on the disk become cached ones, less the
-  bytes of their types and data."""
+- *Memory* is the growth of the resident process while objects on the disk become cached ones, less the bytes of their types and data: that of
+  the second half of them, when what has a fixed size, as the database's caches, is full."""
 
 
 def section(title, lines):

@@ -224,8 +224,8 @@ START_TEST(cells_have_keys_of_every_length)
 }
 END_TEST
 
-/* Beyond its type and data an object may cost 280 bytes: the fixed 112 of the version's payload, version, head, slots. */
-START_TEST(an_object_costs_less_than_280_bytes)
+/* Beyond its type and data an object may cost 240 bytes: the fixed 112 of the version's payload, version, head, slots. */
+START_TEST(an_object_costs_less_than_240_bytes)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     return; /* other allocators, other figures */
@@ -248,7 +248,7 @@ START_TEST(an_object_costs_less_than_280_bytes)
     struct mvcc_counts counts;
     mvcc_counts(bed.objects, &counts);
     printf("%zu bytes per object, counted as %" PRIu64 "\n", each, counts.bytes / OBJECTS);
-    ck_assert_uint_le(each, 280);
+    ck_assert_uint_le(each, 240);
     /* What eviction goes by is what is used. */
     ck_assert_uint_ge(counts.bytes / OBJECTS, each * 85 / 100);
     ck_assert_uint_le(counts.bytes / OBJECTS, each * 115 / 100);
@@ -271,7 +271,7 @@ int main(void)
     tcase_add_test(tcase, only_what_is_on_the_disk_and_unused_is_evicted);
     tcase_add_test(tcase, who_was_used_gets_a_second_chance);
     tcase_add_test(tcase, cells_have_keys_of_every_length);
-    tcase_add_test(tcase, an_object_costs_less_than_280_bytes);
+    tcase_add_test(tcase, an_object_costs_less_than_240_bytes);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
