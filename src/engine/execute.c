@@ -168,11 +168,15 @@ enum attempt_result execute_hold(struct engine_worker *worker, struct engine_job
  * long as the transaction may be. */
 struct attempt {
     struct engine_job *job;
-    uint16_t claimed; /* writable inputs before this index are claimed */
-    uint16_t made;    /* heads of created objects, claimed */
-    uint16_t touched; /* hands that change */
-    bool applied;     /* `result` holds versions */
-    bool large;       /* the arrays are those of the large place */
+    uint16_t claimed;   /* writable inputs before this index are claimed */
+    uint16_t made;      /* heads of created objects, claimed */
+    uint16_t touched;   /* hands that change */
+    bool applied;       /* `result` holds versions */
+    bool large;         /* the arrays are those of the large place */
+    bool plain;         /* small, and everything it reads is claimed: it is never void */
+    uint8_t taken_over; /* inputs, by bit: the claim was that of an earlier attempt */
+    uint8_t passed_on;  /* inputs: a later attempt has the claim */
+    uint8_t giver[ENGINE_JOB_INPUTS]; /* by input taken over: that attempt */
     struct svm_receipt *receipt;
     struct exec_result result;
     uint64_t *states;                    /* by input: the word before the claim, or as read */
@@ -198,9 +202,14 @@ struct large_place {
 };
 
 /*~ A group: transactions of one worker that are claimed, checked and applied one after the other, take their positions with one step, and
- * are then published one after the other. Among themselves they touch different objects, for whoever meets a claim ends the group before
- * it. Claims are held for the length of a group, so it is short. See claim.c: each of them has its claims before the positions are taken
- * and validates afterwards, which is all that the proof asks for. */
+ * are then published one after the other. Claims are held for the length of a group, so it is short. See claim.c: each of them has its
+ * claims before the positions are taken and validates afterwards, which is all that the proof asks for.
+ *
+ * Among themselves they touch different objects, for whoever meets a claim ends the group before it; but for a shared object that an
+ * earlier one of the group has written. Of that the later one takes over the claim, and works on the version that is not
+ * published yet. To everybody else the object is claimed from the first to the last of them, and changes once; their positions
+ * stand in a row and are finished by one mark, so that no snapshot lies between them, and the versions in between, which nobody can have
+ * seen, end with the group. Neither of the two may become void: all their inputs are claimed. */
 struct execute_group {
     uint32_t count;
     bool large_taken;
@@ -232,6 +241,9 @@ static struct attempt *attempt_open(struct execute_group *group, struct engine_j
         a->created = place->created;
         a->touches = place->touches;
         a->result.writes = place->writes;
+        a->plain = true;
+        for (uint16_t i = 0; i < job->tx.input_count; i++)
+            a->plain &= job->tx.inputs[i].writable;
         return a;
     }
     if (group->large_taken)
@@ -243,6 +255,69 @@ static struct attempt *attempt_open(struct execute_group *group, struct engine_j
     a->touches = group->large.touches;
     a->result.writes = group->large.writes;
     return a;
+}
+
+static bool has_bit(uint8_t inputs, uint16_t i)
+{
+    return i < ENGINE_JOB_INPUTS && (inputs >> i & 1) != 0;
+}
+
+/* What A has made of its input I; NULL = nothing. */
+static struct model_write *write_of(const struct attempt *a, uint16_t i)
+{
+    for (uint16_t w = 0; w < a->result.write_count; w++)
+        if (a->result.writes[w].input == (int)i)
+            return &a->result.writes[w];
+    return NULL;
+}
+
+/* The input of A that is HEAD and whose claim A has, or -1. */
+static int claim_of(const struct attempt *a, const struct mvcc_head *head)
+{
+    for (uint16_t i = 0; i < a->claimed; i++)
+        if (a->job->heads[i] == head && !has_bit(a->passed_on, i))
+            return i;
+    return -1;
+}
+
+/* Input I of A is claimed: by an earlier attempt of GROUP, which has written it and can pass the claim on? */
+static bool take_over_claim(struct execute_group *group, struct attempt *a, uint16_t i)
+{
+    if (!a->plain || a->job->tx.inputs[i].kind != SVM_KIND_SHARED)
+        return false;
+    for (uint32_t g = group->count; g-- > 0;) {
+        struct attempt *giver = &group->attempts[g];
+        const int k = giver->plain ? claim_of(giver, a->job->heads[i]) : -1;
+        if (k < 0)
+            continue;
+        const struct model_write *w = write_of(giver, (uint16_t)k);
+        if (!w || w->object->kind != SVM_KIND_SHARED || w->object->deleted ||
+            w->prior.kind != MODEL_PRIOR_SHARED)
+            return false;
+        giver->passed_on |= (uint8_t)(1u << k);
+        a->taken_over |= (uint8_t)(1u << i);
+        a->giver[i] = (uint8_t)g;
+        a->objects[i] = w->object;
+        return true;
+    }
+    return false;
+}
+
+static void give_back_claim(struct execute_group *group, struct attempt *a, uint16_t i)
+{
+    struct attempt *giver = &group->attempts[a->giver[i]];
+    for (uint16_t k = 0; k < giver->claimed; k++)
+        if (giver->job->heads[k] == a->job->heads[i])
+            giver->passed_on &= (uint8_t) ~(1u << k);
+}
+
+/* Has A written all that it has taken over? Else what its giver has made would have no one who publishes it. */
+static bool replaces_taken_over(const struct attempt *a)
+{
+    for (uint16_t i = 0; i < ENGINE_JOB_INPUTS; i++)
+        if (has_bit(a->taken_over, i) && !write_of(a, i))
+            return false;
+    return true;
 }
 
 static void attempt_undo(struct engine_worker *worker, struct attempt *a)
@@ -258,7 +333,9 @@ static void attempt_undo(struct engine_worker *worker, struct attempt *a)
     for (uint16_t i = 0; a->applied && i < result->write_count; i++)
         mvcc_version_destroy(worker->mvcc, version_of(result->writes[i].object));
     for (uint16_t i = 0; i < a->claimed; i++)
-        if (job->tx.inputs[i].writable)
+        if (has_bit(a->taken_over, i))
+            give_back_claim(worker->group, a, i);
+        else if (job->tx.inputs[i].writable)
             mvcc_release(job->heads[i], a->states[i]);
     pool_give(a->receipt);
     if (a->large)
@@ -278,16 +355,18 @@ static enum attempt_result in_the_way(struct attempt *a, uint16_t i, uint64_t st
 }
 
 /* Claims the writable inputs in id order and notes the words of the others. */
-static enum attempt_result claim_inputs(struct attempt *a)
+static enum attempt_result claim_inputs(struct execute_group *group, struct attempt *a)
 {
     struct engine_job *job = a->job;
     for (uint16_t i = 0; i < job->tx.input_count; i++) {
         struct mvcc_head *head = job->heads[i];
         if (job->tx.inputs[i].writable) {
-            if (!mvcc_try_claim(head, &a->states[i]) && !FAULT_BUG("skip-claim"))
+            bool claimed = mvcc_try_claim(head, &a->states[i]);
+            if (!claimed && !take_over_claim(group, a, i) && !FAULT_BUG("skip-claim"))
                 return in_the_way(a, i, a->states[i]);
             a->claimed = (uint16_t)(i + 1);
-            a->objects[i] = object_of(mvcc_newest(head));
+            if (!has_bit(a->taken_over, i))
+                a->objects[i] = object_of(mvcc_newest(head));
         } else {
             a->claimed = (uint16_t)(i + 1);
             a->states[i] = mvcc_state(head);
@@ -478,7 +557,7 @@ static enum attempt_result attempt_run(struct engine_worker *worker, struct atte
                                        struct svm_refusal *refusal)
 {
     struct svm_engine *engine = worker->engine;
-    enum attempt_result result = claim_inputs(a);
+    enum attempt_result result = claim_inputs(worker->group, a);
     /* Not the step's: whom another worker told EXPIRED by its clock must not be executed by an older one. */
     uint64_t node_ms = atomic_load_explicit(&engine->node_ms, memory_order_acquire);
     if (result == ATTEMPT_EXECUTED)
@@ -489,7 +568,10 @@ static enum attempt_result attempt_run(struct engine_worker *worker, struct atte
         result = prepare(worker, a, node_ms, refusal);
     if (result == ATTEMPT_EXECUTED && !reads_unchanged(a))
         result = ATTEMPT_AGAIN;
-    return result;
+    if (result == ATTEMPT_EXECUTED && !replaces_taken_over(a))
+        result = ATTEMPT_AGAIN;
+    /* A refusal must rest on what is published: the group ends, and it is tried once more. */
+    return result == ATTEMPT_REFUSED && a->taken_over != 0 ? ATTEMPT_AGAIN : result;
 }
 
 enum attempt_result execute_join(struct engine_worker *worker, struct engine_job *job,
@@ -543,7 +625,9 @@ static void publish(struct engine_worker *worker, struct attempt *a, uint64_t se
         for (; written < w->input; written++)
             if (job->tx.inputs[written].writable)
                 mvcc_release(job->heads[written], a->states[written]);
-        mvcc_publish(engine->objects, worker->mvcc, job->heads[written++], version, seq);
+        if (!has_bit(a->passed_on, written))
+            mvcc_publish(engine->objects, worker->mvcc, job->heads[written], version, seq);
+        written++;
     }
     for (; written < job->tx.input_count; written++)
         if (job->tx.inputs[written].writable)
@@ -585,9 +669,16 @@ static void record_fill(struct engine_worker *worker, struct attempt *a, uint64_
     count_objects(&worker->counters, &a->result);
     stats_executed(&worker->counters, job, a->receipt);
     count_own(&worker->counters.transfers, a->result.transfers);
-    if (job->state == JOB_ORDERED)
-        worker->finished[worker->finished_count++] = job->order_slot;
+    worker_order_done(worker, job);
     job_unhold(job);
+}
+
+/* What of A's nobody has seen nor will. */
+static void drop_passed_on(struct engine_worker *worker, struct attempt *a)
+{
+    for (uint16_t i = 0; a->passed_on != 0 && i < ENGINE_JOB_INPUTS; i++)
+        if (has_bit(a->passed_on, i))
+            mvcc_version_destroy(worker->mvcc, version_of(write_of(a, i)->object));
 }
 
 static struct engine_record void_record = {.kind = RECORD_VOID};
@@ -613,6 +704,7 @@ size_t execute_commit(struct engine_worker *worker, struct engine_job *again_out
         }
         publish(worker, a, first + i);
         record_fill(worker, a, first + i);
+        drop_passed_on(worker, a);
         records[i] = &a->job->record;
         if (engine->memory)
             job_list_push(&worker->done, a->job); /* nobody else takes it */

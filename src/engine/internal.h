@@ -47,6 +47,7 @@
 enum {
     ENGINE_BATCH = 64, /* jobs that a worker takes at once */
     ENGINE_GROUP = 16, /* of which as many at most hold their claims together */
+    ENGINE_RUN = 63,   /* jobs that may stand behind a ready one: a run of ENGINE_BATCH */
     ENGINE_WORKERS_MAX = 64,
     ENGINE_SEATS = 16, /* threads of the embedder that may work at once: svm_run_batch */
     ENGINE_SEAT_CREDITS = 2 * ENGINE_BATCH, /* credits that a seat keeps between batches */
@@ -239,6 +240,8 @@ struct engine_job {
     uint64_t retry_at_ns;
     uint64_t void_seq; /* a position it gave up: not tried again before that is committed */
     uint32_t order_slot;
+    struct engine_job *behind; /* it is ready when this one has ended, on whatever worker that is */
+    bool waits_behind;         /* and it is not in that worker's hands yet */
     struct svm_refusal *refusal;          /* parked until durable; malloc */
     struct engine_waiter *parked_waiters; /* likewise: of duplicates that asked for durability */
     struct engine_job *next;
@@ -459,6 +462,8 @@ void refusal_because(struct svm_refusal *refusal, enum svm_err err, const char *
 /* worker.c */
 void worker_main(void *arg);
 bool worker_step(struct engine_worker *worker); /* false = nothing to do */
+/* worker_order_done: JOB, if it was ordered, is executed or about to be refused: its slot is free, and who stands behind it is ready. */
+void worker_order_done(struct engine_worker *worker, struct engine_job *job);
 /* worker_run: JOBS (at most ENGINE_BATCH, new) on the seat WORKER by a caller's thread, to the end, or into the hands of others. */
 void worker_run(struct engine_worker *worker, struct engine_job **jobs, size_t count);
 

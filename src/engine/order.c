@@ -24,9 +24,17 @@ static bool crowded(struct svm_engine *engine, struct engine_job *job)
     return false;
 }
 
+/* JOB is ready, and those who can follow it at once go with it: see exec_scheduler_run. */
 static void make_ready(struct svm_engine *engine, struct engine_worker *worker,
                        struct engine_job *job, size_t *local)
 {
+    uint32_t run[ENGINE_RUN];
+    size_t count = exec_scheduler_run(engine->scheduler, job->order_slot, run, ENGINE_RUN);
+    struct engine_job *last = job;
+    for (size_t i = 0; i < count; i++) {
+        last = last->behind = engine->slot_jobs[run[i]];
+        last->waits_behind = true;
+    }
     if (worker && *local < ENGINE_BATCH) {
         job_list_push(&worker->local, job);
         ++*local;
@@ -47,6 +55,7 @@ void order_decided(struct svm_engine *engine, struct engine_worker *worker,
 {
     struct exec_ref refs[SVM_TX_INPUTS_MAX];
     struct job_list refused = {0};
+    struct job_list ready_now = {0}; /* their runs are put together when all have come */
     size_t local = 0;
     pthread_mutex_lock(&engine->order_lock);
     for (size_t i = 0; i < count; i++) {
@@ -73,8 +82,10 @@ void order_decided(struct svm_engine *engine, struct engine_worker *worker,
         engine->slot_jobs[slot] = job;
         atomic_fetch_add_explicit(&engine->ordered, 1, memory_order_relaxed);
         if (ready)
-            make_ready(engine, worker, job, &local);
+            job_list_push(&ready_now, job);
     }
+    for (struct engine_job *job; (job = job_list_pop(&ready_now));)
+        make_ready(engine, worker, job, &local);
     pthread_mutex_unlock(&engine->order_lock);
     if (ring_depth(engine->ready) > 0)
         wake_others(engine, worker);

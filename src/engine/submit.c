@@ -72,6 +72,8 @@ static void job_init(struct engine_job *job, uint64_t now_ns)
     job->attempts = 0;
     job->retry_at_ns = 0;
     job->void_seq = 0;
+    job->behind = NULL;
+    job->waits_behind = false;
     job->refusal = NULL;
     job->parked_waiters = NULL;
     job->bytes = NULL;

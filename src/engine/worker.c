@@ -322,6 +322,30 @@ static bool enter(struct engine_worker *worker, struct engine_job *job, enum svm
     return false;
 }
 
+/* ---- runs ------------------------------------------------------------------------------------------------------- */
+
+/*~ A chain of ordered transactions on one object is handed out in runs: the first is ready, and each of the others (`behind`) is when
+ * the one before it has ended. A worker takes as many of a run into its hands as make a group. Whoever comes to a pause takes
+ * those behind it out of the worker's hands (`waits_behind`), wherever the pause is spent; when it has ended, they go on. */
+
+void worker_order_done(struct engine_worker *worker, struct engine_job *job)
+{
+    if (job->state != JOB_ORDERED)
+        return;
+    worker->finished[worker->finished_count++] = job->order_slot;
+    struct engine_job *next = job->behind;
+    if (next && next->waits_behind) {
+        next->waits_behind = false;
+        job_list_push(&worker->local, next);
+    }
+}
+
+static void hold_back_behind(struct engine_job *job)
+{
+    for (job = job->behind; job && !job->waits_behind; job = job->behind)
+        job->waits_behind = true;
+}
+
 /* ---- dispatch --------------------------------------------------------------------------------------------------- */
 
 /* JOB met something that will pass: it is looked at again after a random, growing pause, a bounded number of times. */
@@ -339,12 +363,12 @@ static void again(struct engine_worker *worker, struct engine_job *job,
                             "an input stayed claimed for all attempts (engine.busy_attempts_max)");
         refusal.has |= SVM_HAS_ATTEMPTS;
         refusal.attempts = job->attempts - 1;
-        if (job->state == JOB_ORDERED)
-            worker->finished[worker->finished_count++] = job->order_slot;
+        worker_order_done(worker, job);
         job_refuse(worker, job, &refusal);
         return;
     }
     uint32_t shift = job->attempts < 10 ? job->attempts : 10; /* 1 us .. 1 ms */
+    hold_back_behind(job);
     job->retry_at_ns = worker->now_ns + (rng_next(&worker->rng) & ((UINT64_C(1000) << shift) - 1));
     job_list_push(&worker->retry, job);
 }
@@ -378,8 +402,7 @@ static void settle(struct engine_worker *worker, struct engine_job *job, enum at
     case ATTEMPT_EXECUTED:
         return;
     case ATTEMPT_REFUSED:
-        if (job->state == JOB_ORDERED)
-            worker->finished[worker->finished_count++] = job->order_slot;
+        worker_order_done(worker, job);
         job_refuse(worker, job, refusal);
         return;
     case ATTEMPT_AGAIN:
@@ -409,10 +432,14 @@ static void run_group(struct engine_worker *worker, struct engine_job **jobs, si
     uint32_t joined = 0;
     for (size_t i = 0; i < count; i++) {
         refusal_clear(&refusal);
+        if (jobs[i]->waits_behind)
+            continue;
         enum attempt_result result = execute_join(worker, jobs[i], &refusal);
         if (result != ATTEMPT_EXECUTED && joined > 0) {
             commit_group(worker);
             joined = 0;
+            if (jobs[i]->waits_behind)
+                continue;
             if (result == ATTEMPT_AGAIN ||
                 result == ATTEMPT_FALLBACK) { /* perhaps of its own group */
                 refusal_clear(&refusal);
@@ -440,13 +467,15 @@ static void route(struct engine_worker *worker, struct engine_job *job)
 }
 
 /* Holds JOB's inputs. False = it has met an end or a pause, or, when one BEFORE it is held and not executed yet, *LATER: what it names may
- * be what that one makes. */
+ * be what that one makes, and it may stand behind that one. */
 static bool hold(struct engine_worker *worker, struct engine_job *job, bool before, bool *later)
 {
     struct svm_refusal refusal;
     refusal_clear(&refusal);
     enum attempt_result result = execute_hold(worker, job, &refusal);
-    *later = before && result == ATTEMPT_REFUSED && refusal.err == SVM_E_OBJECT_NOT_FOUND;
+    *later = before && result != ATTEMPT_EXECUTED &&
+             (job->state == JOB_ORDERED ||
+              (result == ATTEMPT_REFUSED && refusal.err == SVM_E_OBJECT_NOT_FOUND));
     if (result != ATTEMPT_EXECUTED && !*later)
         settle(worker, job, result, &refusal);
     return result == ATTEMPT_EXECUTED;
@@ -498,10 +527,14 @@ static void run_routed(struct engine_worker *worker, struct engine_job **jobs, s
     for (size_t i = 0; i < count; i++) {
         bool later;
         struct engine_job *job = jobs[i];
+        if (job->waits_behind)
+            continue;
         bool held = hold(worker, job, n > 0, &later);
         if (later) {
             run_held(worker, jobs, n);
             n = 0;
+            if (job->waits_behind)
+                continue;
             held = hold(worker, job, false, &later);
         }
         if (!held)
@@ -608,13 +641,28 @@ static void propose(struct engine_worker *worker)
     }
 }
 
-/* Takes up to a group of jobs that are ready: ordered ones, and what a seat has left to be tried again. */
-static size_t take_ready(struct engine_worker *worker, struct engine_job *jobs[ENGINE_GROUP])
+/* Takes up to a group of jobs that are ready: ordered ones with those behind them, and what a seat has left to be tried again. What a
+ * seat has left in its pause stays in it. */
+static size_t take_ready(struct engine_worker *worker, struct engine_job *jobs[ENGINE_GROUP],
+                         size_t *taken)
 {
     size_t n = 0;
-    while (n < ENGINE_GROUP && ((jobs[n] = job_list_pop(&worker->local)) != NULL ||
-                                (jobs[n] = ring_try_pop(worker->engine->ready)) != NULL))
-        n++;
+    struct engine_job *job;
+    *taken = 0;
+    while (n < ENGINE_GROUP && ((job = job_list_pop(&worker->local)) != NULL ||
+                                (job = ring_try_pop(worker->engine->ready)) != NULL)) {
+        ++*taken;
+        if (job->retry_at_ns > worker->now_ns) {
+            job_list_push(&worker->retry, job);
+            continue;
+        }
+        jobs[n++] = job;
+        while (n < ENGINE_GROUP && (job = job->behind) != NULL) {
+            job->waits_behind = false;
+            jobs[n++] = job;
+            ++*taken;
+        }
+    }
     return n;
 }
 
@@ -627,15 +675,10 @@ static bool run_ordered(struct engine_worker *worker)
         if (worker->finished_count > ENGINE_BATCH - ENGINE_GROUP ||
             (!worker->local.head && worker->finished_count > 0))
             order_finish(engine, worker);
-        size_t taken = take_ready(worker, jobs), n = 0;
+        size_t taken, n = take_ready(worker, jobs, &taken);
         if (taken == 0)
             break;
         ran += taken;
-        for (size_t i = 0; i < taken; i++)
-            if (jobs[i]->retry_at_ns > worker->now_ns) /* a seat has left it in its pause */
-                job_list_push(&worker->retry, jobs[i]);
-            else
-                jobs[n++] = jobs[i];
         run_routed(worker, jobs, n);
     }
     order_finish(engine, worker);

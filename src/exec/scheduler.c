@@ -7,6 +7,10 @@
  * enters if only readers are before it (a reader) or nobody is (a writer), else when those leave. Each reference enters,
  * is granted and leaves once, so a job costs O(references) over its whole life, whatever it waits for.
  *
+ * A run is a piece of a queue that one worker does from its first job to its last, so what stands behind the first is granted
+ * ahead of time: "nothing before it that is not of the same run". A queue's granted references are then the readers or the writers of
+ * one run at its front, and whoever leaves from between them grants nothing.
+ *
  * Ids are hashes that somebody may have ground to collide, so the table's hash is keyed with randomness; the order of
  * anything answered depends on the order of insertion alone.
  *
@@ -44,6 +48,7 @@ struct object {
 struct job {
     uint64_t order; /* of insertion, from 1; 0 = not in the scheduler */
     struct node *refs;
+    uint64_t run;   /* 0 = none */
     uint32_t waits; /* references not granted yet */
 };
 
@@ -62,6 +67,7 @@ struct object_chunk {
 struct exec_scheduler {
     uint64_t key[2];
     uint64_t order;
+    uint64_t runs; /* how many there were */
     uint32_t jobs_max;
     uint32_t job_count;
     struct job *jobs;
@@ -357,6 +363,50 @@ enum svm_err exec_scheduler_insert(struct exec_scheduler *s, uint32_t job,
     s->job_count++;
     *ready_out = entry->waits == 0;
     return SVM_OK;
+}
+
+/* Is NODE held back by nothing but a writer of RUN? All that stands before that one left long ago or is of RUN too. */
+static bool behind_run(const struct exec_scheduler *s, const struct node *node, uint64_t run)
+{
+    return node->write && node->before->write && node->before->granted &&
+           s->jobs[node->before->job].run == run;
+}
+
+/* extend: the job that may follow LAST, the last one of RUN; granted. NULL = there is none. */
+static const struct node *extend(struct exec_scheduler *s, uint32_t last, uint64_t run)
+{
+    for (const struct node *at = s->jobs[last].refs; at != NULL; at = at->sibling) {
+        const struct node *next = at->after;
+        if (next == NULL || next->granted)
+            continue;
+        struct node *ref = s->jobs[next->job].refs;
+        while (ref != NULL && (ref->granted || behind_run(s, ref, run)))
+            ref = ref->sibling;
+        if (ref != NULL)
+            continue;
+        for (ref = s->jobs[next->job].refs; ref != NULL; ref = ref->sibling) {
+            if (!ref->granted)
+                (void)grant(s, ref);
+        }
+        s->jobs[next->job].run = run;
+        return next;
+    }
+    return NULL;
+}
+
+size_t exec_scheduler_run(struct exec_scheduler *s, uint32_t job, uint32_t *run_out, size_t max)
+{
+    SVM_ASSERT(job < s->jobs_max && s->jobs[job].order != 0);
+    SVM_ASSERT(s->jobs[job].waits == 0 && s->jobs[job].run == 0);
+    const uint64_t run = s->jobs[job].run = ++s->runs;
+    size_t count = 0;
+    while (count < max) {
+        const struct node *next = extend(s, job, run);
+        if (next == NULL)
+            break;
+        job = run_out[count++] = next->job;
+    }
+    return count;
 }
 
 uint32_t exec_scheduler_depth(const struct exec_scheduler *s, const struct svm_id *id)

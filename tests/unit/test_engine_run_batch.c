@@ -554,6 +554,62 @@ START_TEST(passing_batches_keep_the_pause)
 }
 END_TEST
 
+/* ---- runs --------------------------------------------------------------------------------------------------------- */
+
+/* A chain on one shared object is handed out in runs and executed in groups: order and receipts are what one by one gives, those that fail
+ * between the others included; and who does not belong to it is not held up. */
+START_TEST(a_hot_chain_is_exact)
+{
+    enum { LENGTH = 600, FAILS = 17, ASIDE = 50 };
+    struct rig rig;
+    static struct support_tx txs[LENGTH];
+    static struct rig_call calls[LENGTH];
+    struct svm_submission batch[LENGTH];
+    rig_init(&rig, modes[_i]);
+    rig.config.inflight_max = 1024;
+    rig_open(&rig);
+    const uint64_t start = support_counter(rig.engine, "counter");
+    memset(calls, 0, sizeof calls);
+    for (unsigned i = 0; i < LENGTH; i++) {
+        if (i % ASIDE == ASIDE - 1)
+            support_pay(&txs[i], rig.engine, "alice", "alice spare 0", 0, "bob", 1 + i);
+        else
+            support_add(&txs[i], rig.engine, "carol", "counter",
+                        i % FAILS == 5 ? INT64_MIN : (int64_t)i, i);
+        batch[i] = entry(&txs[i], &calls[i]);
+    }
+    svm_run_batch(rig.engine, batch, LENGTH, SVM_WAIT_DURABLE, rig_called);
+    uint64_t sum = start, last = 0, written = 0;
+    for (unsigned i = 0; i < LENGTH; i++) {
+        ck_assert_int_eq(batch[i].err, SVM_OK);
+        ck_assert(rig_answered(&calls[i], 20000));
+        ck_assert_int_eq(calls[i].err, SVM_OK);
+        if (i % ASIDE == ASIDE - 1)
+            continue;
+        ck_assert_int_eq(calls[i].path, SVM_PATH_CONSENSUS);
+        ck_assert_uint_gt(calls[i].seq, last);
+        last = calls[i].seq;
+        ck_assert_int_eq(calls[i].failure != SVM_FAILURE_NONE, i % FAILS == 5);
+        if (calls[i].failure == SVM_FAILURE_NONE) {
+            sum += i;
+            written++;
+        }
+    }
+    ck_assert_uint_eq(support_counter(rig.engine, "counter"), sum);
+    ck_assert_uint_eq(svm_applied_seq(rig.engine), LENGTH); /* no position was void */
+    struct svm_snapshot *snapshot;
+    struct svm_object *object;
+    struct svm_id id;
+    svm_dev_object_id(&id, "counter");
+    ck_assert_int_eq(svm_snapshot_open(rig.engine, &snapshot), SVM_OK);
+    ck_assert_int_eq(svm_object_get(snapshot, &id, &object), SVM_OK);
+    ck_assert_uint_eq(object->version, 1 + written);
+    svm_object_free(object);
+    svm_snapshot_close(snapshot);
+    rig_deinit(&rig);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("engine_run_batch");
@@ -569,6 +625,7 @@ int main(void)
     tcase_add_test(tcase, credits_run_out);
     tcase_add_loop_test(tcase, more_threads_than_seats, 0, MODES);
     tcase_add_loop_test(tcase, callbacks_run_batches, 0, MODES);
+    tcase_add_loop_test(tcase, a_hot_chain_is_exact, 0, MODES);
     tcase_add_loop_test(tcase, passing_batches_keep_the_pause, 0, MODES);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
