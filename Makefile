@@ -321,6 +321,10 @@ model: ## the protocol's models, searched exhaustively by spin within large boun
 	@scripts/setup test
 	@tests/model/run full
 
+.PHONY: mutants
+mutants: ## each seeded defect against every kind of test: two at least have to find it; the table in docs/reliability.md
+	@tests/mutants/run all --write
+
 .PHONY: history-long
 history-long: ## a million operations against the running node in each durable mode, twenty kills each, checked for one serial order
 	@tests/history/run long

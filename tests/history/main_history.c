@@ -197,18 +197,21 @@ static void run(const struct options *options)
     link_close(&last.link);
     verdict(node_stop(&world.node) == 0, "the node stops in order");
 
-    uint64_t fast = 0, ordered = 0, fallbacks = 0, again = 0;
+    uint64_t fast = 0, ordered = 0, fallbacks = 0, again = 0, resent = 0;
     for (uint32_t i = 0; i < CLIENTS; i++) {
         logs[i] = clients[i].log;
         fast += clients[i].fast;
         ordered += clients[i].ordered;
         fallbacks += clients[i].fallbacks;
         again += clients[i].again;
+        resent += clients[i].resent;
     }
     logs[CLIENTS + 1] = last.log;
-    printf("fast %llu, ordered %llu, of them fallbacks %llu; %u kills, %llu requests sent again\n",
-           (unsigned long long)fast, (unsigned long long)ordered, (unsigned long long)fallbacks,
-           options->kills + 1, (unsigned long long)again);
+    printf(
+        "fast %llu, ordered %llu, of them fallbacks %llu; %u kills, %llu requests sent again; %llu "
+        "transactions sent again after their answer\n",
+        (unsigned long long)fast, (unsigned long long)ordered, (unsigned long long)fallbacks,
+        options->kills + 1, (unsigned long long)again, (unsigned long long)resent);
     gather(&history, &world, logs, CLIENTS + 2);
     judge(&history, options->ops);
     if (failed == 0)

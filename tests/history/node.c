@@ -17,6 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
+static const char *kept; /* the directory, to be looked at after a failure */
+
 enum { READY_MS = 60000, ANSWER_S = 90 };
 
 _Noreturn void fail(const char *format, ...)
@@ -25,6 +27,8 @@ _Noreturn void fail(const char *format, ...)
     va_start(args, format);
     printf("FAILED ");
     vprintf(format, args);
+    if (kept != NULL)
+        printf("\nkept: %s", kept);
     printf("\n0 passed, 1 failed\n");
     va_end(args);
     fflush(stdout);
@@ -74,6 +78,7 @@ static bool says_ready(const char *path)
 bool node_start(struct node *node)
 {
     char path[160];
+    kept = node->dir;
     path_in(path, node, "log");
     int log = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (log < 0)

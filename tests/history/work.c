@@ -8,7 +8,7 @@
 #include "base/bytes.h"
 #include "history/graph.h"
 
-enum { TX_BYTES = 1024, SETUP_BYTES = 64 * 1024, HOT = 4, GAS = 1000000, EXPIRY_MS = 300000 };
+enum { SETUP_BYTES = 64 * 1024, HOT = 4, GAS = 1000000, EXPIRY_MS = 300000 };
 enum { EXACT_SHARE = 45, LATEST_SHARE = 60, QUERY_SHARE = 40 }; /* of 100; of 100 requests */
 static const char COUNTER[] = "history.counter";
 
@@ -54,12 +54,13 @@ void log_write(struct log *log, uint32_t object, uint64_t version, uint32_t adds
 /* A transaction under way. */
 struct sent {
     unsigned count; /* of inputs */
+    bool stranger;  /* signed by who does not own what it names */
     struct {
         uint32_t object;
         uint64_t version; /* that it names or expects; 0 = none */
         bool writes;
     } inputs[INPUTS_MAX];
-    char text[(TX_BYTES + 98 + 2) / 3 * 4 + 1]; /* base64 */
+    char text[TEXT_BYTES]; /* base64 */
 };
 
 static bool is_shared(uint32_t object)
@@ -114,7 +115,8 @@ static unsigned plan(struct client *client, struct sent *sent)
         /* An ordered one that only looks at some: who writes the other of the two may look at this one. */
         sent->inputs[i].writes = dice < LATEST_SHARE || i == 0 || !names || rng_below(rng, 2);
     }
-    return account;
+    sent->stranger = dice < LATEST_SHARE && rng_below(rng, 50) == 0;
+    return sent->stranger ? (account + 1) % ACCOUNTS : account;
 }
 
 /* All Adds come before all Expects: a failure leaves nothing of them. */
@@ -216,12 +218,18 @@ static bool note(struct client *client, const struct sent *sent, const json_t *i
         op->type = HISTORY_FAIL;
         return true;
     }
+    if (sent->stranger)
+        fail("a stranger's transaction was executed");
     const char *status = text_of(receipt, "status");
     bool failed = strcmp(status, "failed") == 0;
     if (!failed && strcmp(status, "durable") != 0)
         fail("an answer that waited for durability is %s", status);
     op->type = failed ? HISTORY_FAIL : HISTORY_OK;
     op->position = 2 * number_of(receipt, "seq");
+    if (client->kept_seq == 0 && rng_below(&client->rng, 64) == 0) {
+        memcpy(client->kept, sent->text, sizeof sent->text);
+        client->kept_seq = op->position / 2;
+    }
     client->fast += strcmp(text_of(receipt, "path"), "fast") == 0;
     client->ordered += strcmp(text_of(receipt, "path"), "consensus") == 0;
     client->fallbacks += json_is_object(json_object_get(receipt, "fallback"));
@@ -294,6 +302,29 @@ static void submit(struct client *client)
     }
 }
 
+/* Sends again, after a while and perhaps a life, what has had its answer: it is the same one. */
+static void resend(struct client *client)
+{
+    char params[sizeof client->kept + 64];
+    if (client->kept_seq == 0 || rng_below(&client->rng, 16) != 0)
+        return;
+    int len = snprintf(params, sizeof params, "{\"wait\":\"durable\",\"tx\":\"%s\"}", client->kept);
+    json_t *answer =
+        client->link.fd < 0 ? NULL : link_call(&client->link, "tx_submit", params, (size_t)len);
+    if (answer == NULL) {
+        reconnect(client);
+        return;
+    }
+    const json_t *receipt = json_object_get(answer, "result");
+    if (json_is_object(receipt) && json_is_string(json_object_get(receipt, "seq")) &&
+        number_of(receipt, "seq") != client->kept_seq)
+        fail("a transaction was executed twice, at %llu and %llu",
+             (unsigned long long)client->kept_seq, (unsigned long long)number_of(receipt, "seq"));
+    client->kept_seq = 0;
+    client->resent++;
+    json_decref(answer);
+}
+
 static void note_object(struct client *client, uint32_t object, const json_t *item)
 {
     const json_t *found = json_object_get(item, "object");
@@ -335,7 +366,6 @@ bool client_query(struct client *client, const uint32_t *picked, unsigned count)
             note_object(client, picked[i], json_array_get(items, i));
     }
     json_decref(answer);
-    atomic_fetch_add(&client->world->done, 1);
     return true;
 }
 
@@ -346,7 +376,9 @@ static void query(struct client *client)
     uint32_t account = (uint32_t)rng_below(&client->rng, ACCOUNTS);
     pick(&client->rng, picked, half, account * OWNED, OWNED);
     pick(&client->rng, picked + half, half, ACCOUNTS * OWNED, SHARED);
-    if (!client_query(client, picked, 2 * half))
+    if (client_query(client, picked, 2 * half))
+        atomic_fetch_add(&client->world->done, 1);
+    else
         reconnect(client); /* and forgets it: a query may be asked anew */
 }
 
@@ -359,10 +391,12 @@ void *client_main(void *arg)
     if (!link_open(&client->link, &world->node))
         fail("cannot connect");
     while (atomic_load(&world->done) < world->goal)
-        if (rng_below(&client->rng, 100) < QUERY_SHARE)
+        if (rng_below(&client->rng, 100) < QUERY_SHARE) {
             query(client);
-        else
+        } else {
             submit(client);
+            resend(client);
+        }
     link_close(&client->link);
     return NULL;
 }

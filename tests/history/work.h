@@ -9,6 +9,7 @@
  *     query    object_getMany                                        versions and numbers, all of one state
  *
  * Each transaction adds 1 to each object it writes: the number in an object tells how many were there before.
+ * Some are signed by a stranger, and must not be executed; some are sent again much later, and must not be executed twice.
  * A client whose connection breaks sends the same bytes again until the node, alive again, has answered. */
 #ifndef HISTORY_WORK_H
 #define HISTORY_WORK_H
@@ -22,6 +23,7 @@
 #include "history/node.h"
 
 enum { ACCOUNTS = 4, OWNED = 96, SHARED = 64, OBJECTS = ACCOUNTS * OWNED + SHARED };
+enum { TX_BYTES = 1024, TEXT_BYTES = (TX_BYTES + 98 + 2) / 3 * 4 + 1 };
 enum { CLIENTS = 6, BATCH = 24, INPUTS_MAX = 4, LIVES_MAX = 256 };
 
 /* What one client has seen. */
@@ -55,7 +57,9 @@ struct client {
     struct link link;
     struct log log;
     struct rng rng;
-    uint64_t nonce, fast, ordered, fallbacks, again;
+    uint64_t nonce, fast, ordered, fallbacks, again, resent;
+    char kept[TEXT_BYTES]; /* an answered transaction, to be sent again later; */
+    uint64_t kept_seq;     /* its position, 0 = none */
 };
 
 /* world_create_objects: the setup transactions; their writes go into LOG. */
