@@ -249,6 +249,14 @@ endif
 # The benchmark of the original's workloads has them from the demonstrations.
 $(OUT)/bench/bench_original: $(call obj,$(filter-out $(call dir_prog,demos),$(wildcard tests/demos/*.c)))
 
+# Power cuts: the drivers, roles and checker of tests/crash, below which a shim plays the disk.
+$(filter $(OUT)/power/%,$(DIR_BIN)): $(call obj,$(filter-out tests/crash/main_% tests/crash/points.c,$(wildcard tests/crash/*.c)))
+$(OUT)/power/shim.so: tests/power/shim/shim.c tests/power/tape.h $(FLAGS_FILE)
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	@t=$@.$$$$; $(CC) -std=c17 -g -O2 -fPIC -shared -pthread -D_GNU_SOURCE= $(WARN) $(STRICT) -Itests -o $$t $< && mv -f $$t $@
+power-programs: $(OUT)/power/shim.so
+
 # tests/compare: SuperVM and others under the same workloads. The rig is that of tests/bench.
 COMPARE_BIN := $(filter $(OUT)/compare/%,$(DIR_BIN))
 $(COMPARE_BIN): $(call obj,tests/bench/rig.c)
@@ -273,7 +281,7 @@ build/demos: | $(FLAGS_FILE)
 
 # ---- commands --------------------------------------------------------------------------------------------------------
 
-.PHONY: help setup run demo demos stop test check check-source unit rpc-test crash-long model bench bench-quick bench-full compare format install clean
+.PHONY: help setup run demo demos stop test check check-source unit rpc-test crash-long power-long model bench bench-quick bench-full compare format install clean
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 	@echo "  make room-<name>    compile one room        make test-<room>    build and run its unit tests"
@@ -313,6 +321,9 @@ unit: ## build and run every unit test of this kind of build (BUILD=)
 
 rpc-test: all ## golden JSON-RPC exchanges and HTTP edge cases against a fresh node
 	@tests/rpc/run
+
+power-long: ## power cuts: 1,000 in each mode, and a longer log cut at every byte; goes on where it was stopped
+	@tests/power/run long
 
 crash-long: ## kill -9: 1,000 cycles in each mode and every named point 20 times; goes on where it was stopped
 	@tests/crash/run long

@@ -134,7 +134,8 @@ pid_t driver_spawn(struct driver *driver, const char *role)
     snprintf(seed, sizeof seed, "%" PRIu64, rng_next(&driver->rng));
     snprintf(mode, sizeof mode, "%d", (int)driver->mode);
     snprintf(flags, sizeof flags, "%d",
-             (driver->ack_early ? 1 : 0) | (driver->busy_house ? 2 : 0) | (driver->spoil ? 4 : 0));
+             (driver->ack_early ? 1 : 0) | (driver->busy_house ? 2 : 0) | (driver->spoil ? 4 : 0) |
+                 (driver->power ? 8 : 0));
     atomic_store(&driver->journal->ready, 0);
     atomic_store(&driver->journal->hit, 0);
     fflush(stdout);
@@ -241,6 +242,7 @@ int role_main(char **argv)
                                    .ack_early = (flags & 1) != 0,
                                    .busy_house = (flags & 2) != 0,
                                    .spoil = (flags & 4) != 0,
+                                   .power = (flags & 8) != 0,
                                    .at = argv[5]};
     if (args.journal == NULL)
         return 3;

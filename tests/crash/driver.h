@@ -18,6 +18,7 @@ struct driver {
     bool ack_early;
     bool busy_house;
     bool spoil;     /* the next child appends to the log what a torn write could have left */
+    bool power;     /* the next child comes after a power cut */
     const char *at; /* where the next child is to end, or NULL */
     char top[256];  /* data/ and journal lie in it */
     bool given;     /* by the caller: it stays */

@@ -12,7 +12,9 @@ struct role_args {
     bool ack_early;  /* the seeded defect */
     bool busy_house; /* housekeeping all the time, checkpoints too: its points are to be met */
     bool spoil;      /* recover: the log gets what a torn write leaves, first */
-    const char *at;  /* where to end (at.h), or "" */
+    bool
+        power; /* check: the power has failed; in mode write that may have taken what was answered */
+    const char *at; /* where to end (at.h), or "" */
 };
 
 /* role_config: the settings that all roles share. */
