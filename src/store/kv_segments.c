@@ -31,8 +31,13 @@
 #include "store/segment.h"
 #include "store/store.h"
 
+/* A new segment is begun behind so many. In the short lives of tests/sim there shall be several too. */
+#ifdef SVM_WEAVE
+enum { SEGMENT_BYTES = 8 << 10 };
+#else
+enum { SEGMENT_BYTES = 64 << 20 };
+#endif
 enum {
-    SEGMENT_BYTES = 64 << 20, /* a new one is begun behind so many */
     KEY_BYTES = 8,
     SPARES_MAX = 4,
     FAILURE_TEXT_BYTES = 200

@@ -29,7 +29,8 @@ struct coroutine {
     char *stack;
     void *(*run)(void *);
     void *arg, *result;
-    struct weave_op op; /* what it does when it runs next */
+    struct weave_op op;          /* what it does when it runs next */
+    const volatile char *walked; /* what it read last */
     const volatile void *waits_for;
     uint64_t until_ns;
     bool timed_out, yielding;
@@ -69,40 +70,56 @@ static struct coroutine *self(void)
 
 /* ---- transcript --------------------------------------------------------------------------------------------------- */
 
-static struct {
+struct note {
     uint64_t step, now_ns;
     char who[NAME_BYTES];
     char text[NOTE_BYTES];
-} notes[NOTES];
-static uint64_t note_count;
+};
+/* Points come by so often that what else there was to note would soon be gone. */
+static struct {
+    struct note notes[NOTES];
+    uint64_t count;
+} said, passed;
+
+static struct note *note_new(struct note *notes, uint64_t *count)
+{
+    struct note *note = &notes[(*count)++ % NOTES];
+    note->step = weave.steps;
+    note->now_ns = weave.now_ns;
+    snprintf(note->who, sizeof note->who, "%s", weave.current < 0 ? "-" : self()->name);
+    return note;
+}
 
 void weave_note(const char *format, ...)
 {
     va_list ap;
-    uint64_t at = note_count++ % NOTES;
-    notes[at].step = weave.steps;
-    notes[at].now_ns = weave.now_ns;
-    memcpy(notes[at].who, weave.current < 0 ? "-" : self()->name,
-           weave.current < 0 ? 2 : NAME_BYTES);
+    struct note *note = note_new(said.notes, &said.count);
     va_start(ap, format);
-    vsnprintf(notes[at].text, sizeof notes[at].text, format, ap);
+    vsnprintf(note->text, sizeof note->text, format, ap);
     va_end(ap);
+    *note_new(passed.notes, &passed.count) = *note;
+}
+
+static void show(const struct note *notes, uint64_t count, uint64_t last)
+{
+    uint64_t have = count < NOTES ? count : NOTES;
+    have = have < last ? have : last;
+    for (uint64_t i = count - have; i < count; i++)
+        printf("    %9llu %11.6f s  %-12s %s\n", (unsigned long long)notes[i % NOTES].step,
+               (double)notes[i % NOTES].now_ns / 1e9, notes[i % NOTES].who, notes[i % NOTES].text);
 }
 
 void weave_transcript(int last)
 {
-    uint64_t count = note_count < NOTES ? note_count : NOTES;
-    if (count > (uint64_t)last)
-        count = (uint64_t)last;
-    for (uint64_t i = note_count - count; i < note_count; i++)
-        printf("    %9llu %11.6f s  %-12s %s\n", (unsigned long long)notes[i % NOTES].step,
-               (double)notes[i % NOTES].now_ns / 1e9, notes[i % NOTES].who, notes[i % NOTES].text);
+    show(said.notes, said.count, (uint64_t)last);
+    printf("    ...and every point of the end:\n");
+    show(passed.notes, passed.count, (uint64_t)last);
     fflush(stdout);
 }
 
 void weave_transcript_clear(void)
 {
-    note_count = 0;
+    said.count = passed.count = 0;
 }
 
 /* ---- who goes next -------------------------------------------------------------------------------------------------- */
@@ -145,7 +162,7 @@ static int pick_priority(uint64_t bits)
 
 static int choose(uint64_t bits)
 {
-    enum { SLOW_ONE_IN = 400 };
+    enum { SLOW_ONE_IN = 100 };
     uint64_t others = bits;
     if (weave.current >= 0 && self()->yielding && bits != (UINT64_C(1) << weave.current))
         others &= ~(UINT64_C(1) << weave.current);
@@ -284,6 +301,15 @@ static bool is_quiet(const volatile void *at)
     return false;
 }
 
+/* Who reads its way through an array is seldom interrupted: a walk through an index would be most of a run. */
+static bool walks_on(const volatile char *at)
+{
+    enum { STRIDE_MAX = 64, STEP_ONE_IN = 32 };
+    const volatile char *before = self()->walked;
+    self()->walked = at;
+    return (uintptr_t)at - (uintptr_t)before <= STRIDE_MAX && weave_random(STEP_ONE_IN) != 0;
+}
+
 bool weave_access(const volatile void *at, bool write)
 {
     if (weave.current < 0 || self()->masks > 0) {
@@ -291,6 +317,10 @@ bool weave_access(const volatile void *at, bool write)
         return false;
     }
     if (weave.quiet_count > 0 && is_quiet(at)) {
+        weave_gap = 1;
+        return true;
+    }
+    if (!write && weave.options.policy != WEAVE_ALL && walks_on(at)) {
         weave_gap = 1;
         return true;
     }
@@ -315,7 +345,7 @@ void weave_point(const char *name)
 {
     if (weave.current < 0)
         return;
-    weave_note("%s", name);
+    snprintf(note_new(passed.notes, &passed.count)->text, NOTE_BYTES, "%s", name);
     if (weave.options.policy != WEAVE_ALL)
         weave_access(NULL, false);
 }
@@ -495,7 +525,7 @@ int weave_spawn(void *(*run)(void *), void *arg)
     snprintf(c->name, sizeof c->name, "t%d", number);
     c->stack_pointer = switch_make(c->stack, STACK_BYTES, entry);
     weave.runnable |= UINT64_C(1) << number;
-    if (weave_random(6) == 0)
+    if (number > 0 && weave_random(6) == 0)
         weave.slow |= UINT64_C(1) << number;
     return number;
 }
