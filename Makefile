@@ -351,7 +351,13 @@ soak: ## mixed load with restarts for MINUTES (30): nothing lost, memory, descri
 	@$(MAKE) --no-print-directory -j2 all
 	@tests/overload/soak.py $(MINUTES) 600
 
-.PHONY: weave-long
+sim: ## SEED=n: the simulation of one seed, with the end of its transcript; without: a thousand
+	@tests/sim/run $(if $(SEED),seed $(SEED))
+
+sim-long: ## the simulation of 10^5 seeds, taken up where it was left; SEEDS=n
+	@tests/sim/run long $(SEEDS)
+
+.PHONY: sim sim-long weave-long
 weave-long: ## all interleavings of small tests of the code, and 10^7 random ones
 	@tests/weave/run long
 

@@ -37,11 +37,7 @@ enum { SEGMENT_BYTES = 8 << 10 };
 #else
 enum { SEGMENT_BYTES = 64 << 20 };
 #endif
-enum {
-    KEY_BYTES = 8,
-    SPARES_MAX = 4,
-    FAILURE_TEXT_BYTES = 200
-};
+enum { KEY_BYTES = 8, SPARES_MAX = 4, FAILURE_TEXT_BYTES = 200 };
 
 struct segments {
     char *dir;

@@ -399,7 +399,7 @@ static bool run_life(struct sim *sim, struct weave_options *options)
     return true;
 }
 
-bool sim_run(uint64_t seed, unsigned bug, struct sim_counts *counts)
+bool sim_run(uint64_t seed, struct sim_counts *counts)
 {
     weave_heap_reset(WEAVE_WORLD);
     weave_heap_reset(WEAVE_LIFE);
@@ -409,8 +409,8 @@ bool sim_run(uint64_t seed, unsigned bug, struct sim_counts *counts)
     the_sim = sim;
     sim_plan_make(&sim->plan, seed);
     rng_init(&sim->rng, seed ^ 0x51317);
-    sim->hooks = (struct engine_hooks){
-        .committed = on_committed, .claimed = on_claimed, .arg = sim, .bug = bug};
+    sim->hooks =
+        (struct engine_hooks){.committed = on_committed, .claimed = on_claimed, .arg = sim};
     disk_create();
     sim_audit_begin(sim);
     struct weave_options options = sim->plan.weave;

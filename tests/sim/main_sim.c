@@ -1,6 +1,6 @@
 /* The simulation: seed after seed of the real engine on simulated threads, time and disks (sim.h).
  *
- *     main_sim [--seeds N] [--from SEED] [--bug NAME]      SEED: SVM_SEED, else 1
+ *     main_sim [--seeds N] [--from SEED] [--bug NAME] [--defects 0]      SEED: SVM_SEED, else 1
  *     main_sim --seed SEED                                 one, with its plan and the end of its transcript
  *
  * Each seed has a process of its own, two at a time, so that it finds the same memory as when it is run alone; a failure is said with its
@@ -21,9 +21,8 @@ enum { PROCESSES = 2, FAILURES_MAX = 3, EVENTS_SHOWN = 60, CRASHED = 70 };
 
 struct options {
     uint64_t seeds, from;
-    unsigned bug;
-    const char *bug_name;
-    bool verbose;
+    const char *bug;
+    bool verbose, no_defects;
 };
 
 /* Shared by the processes. */
@@ -69,11 +68,11 @@ static void catch_crashes(void)
         sigaction(numbers[i], &action, NULL);
 }
 
-static bool run_seed(const struct options *options, uint64_t seed)
+static bool run_seed(uint64_t seed)
 {
     struct sim_counts counts = {0};
     seed_now = seed;
-    bool good = sim_run(seed, options->bug, &counts);
+    bool good = sim_run(seed, &counts);
     add_counts(&counts);
     if (!good)
         say_failure(weave_failure());
@@ -93,12 +92,12 @@ static pid_t start(const struct options *options, uint64_t seed)
     SVM_ASSERT(child >= 0);
     if (child != 0)
         return child;
-    if (options->bug_name != NULL)
+    if (options->bug != NULL)
         SVM_ASSERT(freopen("/dev/null", "w", stdout) != NULL &&
                    freopen("/dev/null", "w", stderr) != NULL);
     catch_crashes();
-    fault_bug_set(options->bug == 0 ? options->bug_name : NULL);
-    bool good = run_seed(options, seed);
+    fault_bug_set(options->bug);
+    bool good = run_seed(seed);
     fflush(stdout);
     _exit(good ? 0 : 1);
 }
@@ -125,14 +124,9 @@ static void run_seeds(const struct options *options)
     }
 }
 
-struct bug {
-    const char *name;
-    unsigned number;
-};
-static const struct bug bugs[] = {{"ack-early", ENGINE_BUG_ACK_EARLY},
-                                  {"skip-claim", ENGINE_BUG_SKIP_CLAIM},
-                                  {"skip-validation", ENGINE_BUG_SKIP_VALIDATION},
-                                  {"drop-edge", ENGINE_BUG_DROP_EDGE}};
+/* Of FAULT_BUG: those that a short run must find. */
+static const char *const bugs[] = {"ack-early", "skip-claim", "skip-validation",
+                                   "drop-edge", "gc-early",   "reuse-version"};
 enum { BUGS = sizeof bugs / sizeof bugs[0] };
 
 /* Each defect must be found within the same seeds. */
@@ -141,12 +135,11 @@ static uint64_t run_bugs(const struct options *options)
     uint64_t missed = 0;
     for (int i = 0; i < BUGS; i++) {
         struct options with = *options;
-        with.bug = bugs[i].number;
-        with.bug_name = bugs[i].name;
+        with.bug = bugs[i];
         run_seeds(&with);
         bool found = shared->failed > 0;
         missed += !found;
-        printf("seeded defect %-16s %s, %llu of %llu seeds\n", bugs[i].name,
+        printf("seeded defect %-16s %s, %llu of %llu seeds\n", bugs[i],
                found ? "found" : "NOT FOUND", (unsigned long long)shared->failed,
                (unsigned long long)(shared->failed + shared->done));
     }
@@ -160,8 +153,8 @@ static int one_seed(const struct options *options)
     printf("seed %llu\n", (unsigned long long)options->from);
     sim_plan_make(&plan, options->from);
     sim_plan_say(&plan);
-    fault_bug_set(options->bug == 0 ? options->bug_name : NULL);
-    bool good = run_seed(options, options->from);
+    fault_bug_set(options->bug);
+    bool good = run_seed(options->from);
     if (good)
         weave_transcript(EVENTS_SHOWN);
     printf("%llu lives, %llu cut off, %llu executed, %llu lost, %llu refused, %llu cells, %llu "
@@ -191,12 +184,10 @@ static void read_options(struct options *options, int argc, char **argv)
         if (strcmp(argv[i], "--from") == 0 || strcmp(argv[i], "--seed") == 0)
             options->from = number;
         options->verbose |= strcmp(argv[i], "--seed") == 0;
+        options->no_defects |= strcmp(argv[i], "--defects") == 0 && number == 0;
         if (strcmp(argv[i], "--bug") != 0)
             continue;
-        options->bug_name = argv[i + 1];
-        for (int k = 0; k < BUGS; k++)
-            if (strcmp(bugs[k].name, argv[i + 1]) == 0)
-                options->bug = bugs[k].number;
+        options->bug = argv[i + 1];
     }
 }
 
@@ -235,7 +226,7 @@ int main(int argc, char **argv)
            (unsigned long long)c->executed, (unsigned long long)c->lost,
            (unsigned long long)c->refused, (unsigned long long)c->duplicates,
            (unsigned long long)c->cells, (unsigned long long)c->steps);
-    bool plain = options.bug == 0 && options.bug_name == NULL;
+    bool plain = options.bug == NULL && !options.no_defects;
     uint64_t missed = plain && result.failed == 0 ? run_bugs(&options) : 0;
     uint64_t found = plain && result.failed == 0 ? BUGS - missed : 0;
     printf("%llu passed, %llu failed\n", (unsigned long long)(result.done + found),

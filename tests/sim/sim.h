@@ -111,8 +111,8 @@ void sim_plan_make(struct sim_plan *plan, uint64_t seed);
 void sim_plan_say(const struct sim_plan *plan);
 void sim_configure(struct sim *sim, struct svm_config *config);
 
-/* life.c - sim_run: all lives of SEED, in fresh heaps. false: failed, weave_failure says how. BUG: an ENGINE_BUG. */
-bool sim_run(uint64_t seed, unsigned bug, struct sim_counts *counts);
+/* life.c - sim_run: all lives of SEED, in fresh heaps. false: failed, weave_failure says how. */
+bool sim_run(uint64_t seed, struct sim_counts *counts);
 
 /* audit.c - sim_audit_begin: a fresh world; recovered: a life has begun; batch: everything of it was answered; crash: a life has ended. */
 void sim_audit_begin(struct sim *sim);
