@@ -141,6 +141,7 @@ static bool shard_reserve_locked(struct mvcc_shard *shard, struct mvcc_thread *t
     }
     if (FAULT_BUG("grow-early"))
         atomic_store_explicit(&shard->array_word, array_word(array), memory_order_release);
+    FAULT_POINT("mvcc.index.filling");
     for (uint64_t i = 0; i < slots; i++) {
         uint64_t slot = atomic_load_explicit(&old->slots[i], memory_order_relaxed);
         if (slot > SLOT_REMOVED) {

@@ -212,7 +212,7 @@ static uint64_t held_claim(uint64_t rounds)
     rng_init(&rng, litmus_options.seed);
     memset(&held, 0, sizeof held);
     bank_open(&bank, 4, &hooks);
-    for (uint64_t i = 0; i < times; i++)
+    for (uint64_t i = 0; i < times && wrong == 0; i++)
         wrong += hold_once(&bank, &held, 1 + rng_below(&rng, HELD_K));
     bank_close(&bank);
     return wrong;
