@@ -1,6 +1,6 @@
 # SuperVM: one Makefile, no recursion into folders. `make help` lists the commands.
 #
-#   BUILD=release|debug|asan|tsan|ubsan|cov|prove|weave|fuzz   kind of build (default release; prove: with the points of
+#   BUILD=release|debug|asan|tsan|ubsan|cov|prove|weave|fuzz|o0|o3   kind of build (default release; prove: with the points of
 #                                             base/fault.h; weave: and every atomic access a step of tests/weave; fuzz: with
 #                                             CC=clang, tests/fuzz driven by libFuzzer)
 #   CC=gcc|clang                              compiler (default gcc)
@@ -39,6 +39,8 @@ OPT_tsan := -O1 -fsanitize=thread $(if $(IS_CLANG),,-Wno-tsan)
 OPT_cov := -O0 --coverage
 OPT_prove := -O1 -DSVM_FAULTS
 OPT_weave := -O1 -DSVM_FAULTS -DSVM_WEAVE -include tests/weave/atomics.h
+OPT_o0 := -O0
+OPT_o3 := -O3
 OPT_fuzz := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DFUZZ_LIBFUZZER
 SAN_asan := -fsanitize=address,undefined
 SAN_ubsan := -fsanitize=undefined
@@ -46,7 +48,7 @@ SAN_tsan := -fsanitize=thread
 SAN_cov := --coverage
 SAN_fuzz := -fsanitize=address,undefined
 
-KINDS := release debug asan tsan ubsan cov prove weave fuzz
+KINDS := release debug asan tsan ubsan cov prove weave fuzz o0 o3
 ifeq ($(filter $(BUILD),$(KINDS)),)
 $(error BUILD=$(BUILD) is unknown; one of: $(KINDS))
 endif
@@ -361,7 +363,15 @@ sim-long: ## the simulation of 10^5 seeds, taken up where it was left; SEEDS=n
 weave-long: ## all interleavings of small tests of the code, and 10^7 random ones
 	@tests/weave/run long
 
-.PHONY: fuzz
+.PHONY: fuzz cov hash
+cov: ## coverage by room beside what is asked: builds with counters, runs the tests; writes docs/reliability.md
+	@scripts/setup test
+	@scripts/cov
+
+hash: ## the same state and receipts from gcc and clang, -O0, as released, -O3; a row in the ledger
+	@scripts/setup test
+	@tests/hash/run long
+
 fuzz: ## every fuzz target for five minutes (MINUTES=n), two at a time, from where it was left; a row in the ledger
 	@scripts/setup test
 	@tests/fuzz/run long $(or $(MINUTES),5)
