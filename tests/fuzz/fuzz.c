@@ -25,6 +25,24 @@ uint8_t *fuzz_copy(const uint8_t *bytes, size_t len)
     return copy;
 }
 
+void fuzz_neighbours(struct svm_bytes bytes, void (*visit)(struct svm_bytes bytes))
+{
+    uint8_t longer[512 + 1];
+    if (bytes.len == 0 || bytes.len >= sizeof longer)
+        return;
+    for (size_t i = 0; i < bytes.len; i++) {
+        memcpy(longer, bytes.ptr, i);
+        longer[i] = bytes.ptr[i] | 0x80;
+        longer[i + 1] = bytes.ptr[i] >> 7; /* of a byte that is the last of its length: 0 */
+        memcpy(longer + i + 2, bytes.ptr + i + 1, bytes.len - i - 1);
+        visit((struct svm_bytes){longer, bytes.len + 1});
+    }
+    memcpy(longer, bytes.ptr, bytes.len);
+    visit((struct svm_bytes){longer, bytes.len - 1});
+    longer[bytes.len] = 0;
+    visit((struct svm_bytes){longer, bytes.len + 1});
+}
+
 /* Asked by the leak checker: the table's versions hang on pointers with marks in them, and the engines of node.h stay open. */
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)

@@ -55,6 +55,9 @@ static inline struct svm_bytes fuzz_slice(struct fuzz_in *in, size_t len)
 }
 /* fuzz_copy: BYTES in memory of their own with nothing behind them, so that the sanitizers see who reads on; free. */
 uint8_t *fuzz_copy(const uint8_t *bytes, size_t len);
+/* fuzz_neighbours: VISIT what a lax decoder might take for BYTES: each byte that may be a length or a tag in a longer form, a byte less
+ * at the end, a byte more. For BYTES of at most 512. */
+void fuzz_neighbours(struct svm_bytes bytes, void (*visit)(struct svm_bytes bytes));
 /* fuzz_dir: a directory of this process's own, in memory where there is such a file system; gone at the end. */
 const char *fuzz_dir(void);
 

@@ -65,6 +65,13 @@ static void check_builder(const struct svm_tx *tx, struct svm_bytes bytes)
     svm_tx_builder_destroy(builder);
 }
 
+static void try_neighbour(struct svm_bytes bytes)
+{
+    struct svm_tx tx;
+    if (svm_tx_decode(&tx, &space, bytes, NULL) == SVM_OK)
+        check_identity(&tx, bytes);
+}
+
 static void try_unsigned(struct svm_bytes bytes)
 {
     struct svm_tx tx;
@@ -77,6 +84,7 @@ static void try_unsigned(struct svm_bytes bytes)
     }
     check_identity(&tx, bytes);
     check_builder(&tx, bytes);
+    fuzz_neighbours(bytes, try_neighbour);
 }
 
 static void try_signed(struct svm_bytes bytes)

@@ -163,19 +163,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     uint8_t *copy = fuzz_copy(data + 1, size - 1);
     const struct svm_bytes bytes = {copy, size - 1};
-    switch (data[0] % 4) {
-    case 0:
-        try_frames(bytes);
-        break;
-    case 1:
-        try_receipt(bytes);
-        break;
-    case 2:
-        try_row(bytes);
-        break;
-    default:
-        try_heads(bytes);
-    }
+    static void (*const decoders[])(struct svm_bytes) = {try_frames, try_receipt, try_row,
+                                                         try_heads};
+    decoders[data[0] % 4](bytes);
+    if (data[0] & 4)
+        fuzz_neighbours(bytes, decoders[data[0] % 4]);
     free(copy);
     return 0;
 }

@@ -45,8 +45,10 @@ static char *ask(struct node *node, const char *body, size_t len, bool over_unix
     exchange_take(exchange, &text);
     exchange_end(exchange);
     FUZZ_CHECK(!text.overflow, "an answer beyond its limit");
+    text.limit = SIZE_MAX;
     FUZZ_CHECK(node->gateway->calls == 0 && node->gateway->blocking == 0, "a call is left");
     *len_out = text.len;
+    text_put_char(&text, '\0');
     return text_take(&text);
 }
 
