@@ -500,7 +500,12 @@ enum svm_err store_kv_rocks_open(struct svm_kv_ops *ops_out, const char *dir, ch
     rocks->batch = rocksdb_writebatch_create();
 
     rocks->file_options = options_make(reason);
-    if (rocks->file_options == NULL || !ingest_make(rocks, dir)) {
+    if (rocks->file_options == NULL) {
+        rocks_close(rocks);
+        return SVM_E_IO;
+    }
+    if (!ingest_make(rocks, dir)) {
+        snprintf(reason, 120, "state: no room for its files in %.50s: %.30s", dir, strerror(errno));
         rocks_close(rocks);
         return SVM_E_IO;
     }
