@@ -56,6 +56,8 @@ static void on_answer(void *arg, const struct svm_outcome *outcome)
     unsigned long long seq = s->receipt != NULL ? s->receipt->seq : 0;
     weave_note("answer: %s seq %llu%s%s", svm_err_name(s->err), seq,
                outcome->durable ? " durable" : "", s->duplicate ? " duplicate" : "");
+    if (s->wait != SVM_WAIT_NONE && seq > svm_applied_seq(sim->engine))
+        weave_fail("seq %llu: told before it can be read", seq);
     sim_audit_told(sim, outcome->durable_seq);
     if (outcome->durable && s->receipt != NULL)
         sim_audit_told(sim, seq);

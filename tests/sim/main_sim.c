@@ -1,6 +1,6 @@
 /* The simulation: seed after seed of the real engine on simulated threads, time and disks (sim.h).
  *
- *     main_sim [--seeds N] [--from SEED] [--bug NAME] [--defects 0]      SEED: SVM_SEED, else 1
+ *     main_sim [--seeds N] [--from SEED] [--bug NAME] [--defects 0]      SEED: SVM_SEED, else 1; NAME: SVM_BUG
  *     main_sim --seed SEED                                 one, with its plan and the end of its transcript
  *
  * Each seed has a process of its own, two at a time, so that it finds the same memory as when it is run alone; a failure is said with its
@@ -177,6 +177,8 @@ static void read_options(struct options *options, int argc, char **argv)
 {
     const char *seed = getenv("SVM_SEED");
     *options = (struct options){.seeds = 1000, .from = seed != NULL ? strtoull(seed, NULL, 10) : 1};
+    const char *bug = getenv("SVM_BUG");
+    options->bug = bug != NULL && bug[0] != 0 ? bug : NULL;
     for (int i = 1; i + 1 < argc; i += 2) {
         uint64_t number = strtoull(argv[i + 1], NULL, 10);
         if (strcmp(argv[i], "--seeds") == 0)
