@@ -668,6 +668,9 @@ static enum svm_err open_all(struct segments *log)
     enum svm_err err = list(log, &numbers, &count);
     for (size_t i = 0; err == SVM_OK && i < count; i++)
         err = segment_load(log, numbers[i]);
+    /* The last life may have ended between the making of a file and the sync of its name. */
+    if (err == SVM_OK && fsync(log->dir_fd) != 0)
+        err = fail(log, "sync", log->dir);
     log->next_number = count == 0 ? 1 : numbers[count - 1] + 1;
     free(numbers);
     return err;
