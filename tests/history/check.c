@@ -6,7 +6,8 @@
 
 #include "history/graph.h"
 
-enum { NOBODY = UINT32_MAX, PATH_MAX_EDGES = 64, TRIES_MAX = 2000 };
+#define NOBODY UINT32_MAX
+enum { PATH_MAX_EDGES = 64, TRIES_MAX = 2000 };
 
 static const char *const NAMES[HISTORY_ANOMALIES] = {
     [HISTORY_G0] = "G0",
