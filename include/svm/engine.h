@@ -323,7 +323,7 @@ void svm_cell_abort(struct svm_cell_txn *txn);
 
 /* svm_cell_run: FN in a transaction, retried with random back-off when it is defeated, at most cell_attempts_max times.
  * FN returns SVM_OK to commit, anything else to abort (then returned as it is).
- * Returns also SVM_E_RETRIES_EXHAUSTED (KEY_OUT, may be NULL, names the last key lost). */
+ * Returns also SVM_E_RETRIES_EXHAUSTED (KEY_OUT, may be NULL, names the last key lost) and SVM_E_BUSY (KEY_OUT stayed claimed through 16 attempts). */
 typedef enum svm_err svm_cell_fn(void *arg, struct svm_cell_txn *txn);
 SVM_MUST_USE enum svm_err svm_cell_run(struct svm_engine *engine, svm_cell_fn *fn, void *arg,
                                        enum svm_wait wait, uint64_t *seq_out,
