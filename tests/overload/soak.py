@@ -110,7 +110,11 @@ class Soak:
     def start(self):
         self.life += 1
         node = harness.Node('--dev', '--datadir', os.path.join(self.top, 'data'), *SMALL, timeout=120)
-        self.hold_to_it(node)
+        try:
+            self.hold_to_it(node)
+        except BaseException:
+            node.kill()
+            raise
         self.node = node
 
     def hold_to_it(self, node):
