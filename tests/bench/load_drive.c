@@ -194,9 +194,13 @@ static void send_flight(struct drive *drive, struct link *link, uint64_t now, ui
     flush(drive, link);
 }
 
+/* In the closed loop who was refused sends nothing else before it has been taken: what waits to be sent again has its place. */
 static bool is_fresh(const struct drive *drive, uint64_t now)
 {
-    return drive->next < drive->set->spec.count && now < drive->timed_to_ns;
+    const uint64_t places = (uint64_t)drive->plan->connections * drive->plan->window;
+    const uint64_t waiting = drive->plan->rate > 0 ? 0 : drive->again_count / drive->plan->batch;
+    return drive->next < drive->set->spec.count && now < drive->timed_to_ns &&
+           drive->in_flight + waiting < places;
 }
 
 /* The moment at which request NUMBER of the open loop is due. */
