@@ -256,6 +256,11 @@ endif
 # The benchmark of the original's workloads has them from the demonstrations.
 $(OUT)/bench/bench_original: $(call obj,$(filter-out $(call dir_prog,demos),$(wildcard tests/demos/*.c)))
 
+# Failing calls stand in front of those of our own objects.
+FAIL_CALLS := malloc calloc realloc aligned_alloc strdup mmap pthread_create open openat mkdir rename renameat unlinkat opendir fopen \
+    read pread __pread_chk fstat statvfs write pwrite pwritev ftruncate fdatasync fsync
+$(filter $(OUT)/fail/%,$(DIR_BIN)): LDFLAGS_ALL += $(patsubst %,-Wl$(comma)--wrap=%,$(FAIL_CALLS))
+
 # Power cuts: the drivers, roles and checker of tests/crash, below which a shim plays the disk.
 $(filter $(OUT)/power/%,$(DIR_BIN)): $(call obj,$(filter-out tests/crash/main_% tests/crash/points.c,$(wildcard tests/crash/*.c)))
 $(OUT)/power/shim.so: tests/power/shim/shim.c tests/power/tape.h $(FLAGS_FILE)
