@@ -417,7 +417,7 @@ struct svm_engine {
     svm_fatal_fn *fatal_fn;
     void *fatal_arg;
     char fatal_reason[120];
-    bool threads_started;
+    unsigned threads_started; /* besides those of the cell pool */
 };
 
 /* open.c */

@@ -499,23 +499,29 @@ static void start_time(struct svm_engine *engine, uint64_t logged_ms)
     engine->opened_ms = atomic_load(&engine->node_ms);
 }
 
-static bool start_threads(struct svm_engine *engine)
+/* start: one thread more, which stop_threads joins. */
+static bool start(struct svm_engine *engine, struct thread *thread, const char *name,
+                  thread_run_fn *run, void *arg)
 {
-    bool ok = thread_start(&engine->committer, "svm-commit", committer_main, engine) &&
-              thread_start(&engine->gc, "svm-gc", gc_main, engine) &&
-              thread_start(&engine->materialiser, "svm-state", materialiser_main, engine);
-    for (uint32_t i = 0; ok && i < engine->worker_count; i++) {
-        char name[24];
-        snprintf(name, sizeof name, "svm-work-%u", i);
-        ok = thread_start(&engine->workers[i].thread, name, worker_main, &engine->workers[i]);
-    }
-    ok = ok && cell_pool_start(engine, engine->worker_count - 1);
-    SVM_ASSERT(
-        ok); /* a process that cannot start threads cannot stop those it has started either */
-    engine->threads_started = true;
+    bool ok = thread_start(thread, name, run, arg);
+    engine->threads_started += ok;
     return ok;
 }
 
+static bool start_threads(struct svm_engine *engine)
+{
+    bool ok = start(engine, &engine->committer, "svm-commit", committer_main, engine) &&
+              start(engine, &engine->gc, "svm-gc", gc_main, engine) &&
+              start(engine, &engine->materialiser, "svm-state", materialiser_main, engine);
+    for (uint32_t i = 0; ok && i < engine->worker_count; i++) {
+        char name[24];
+        snprintf(name, sizeof name, "svm-work-%u", i);
+        ok = start(engine, &engine->workers[i].thread, name, worker_main, &engine->workers[i]);
+    }
+    return ok && cell_pool_start(engine, engine->worker_count - 1);
+}
+
+static void stop_threads(struct svm_engine *engine);
 static void free_engine(struct svm_engine *engine);
 
 static struct svm_engine *make(const struct svm_config *config)
@@ -591,6 +597,11 @@ enum svm_err svm_engine_open(struct svm_engine **engine_out, const struct svm_co
         memset(engine->objects_at_open, 0, sizeof engine->objects_at_open);
         err = load_genesis(engine) ? SVM_OK : SVM_E_NO_MEMORY;
     }
+    if (err == SVM_OK && !start_threads(engine)) {
+        stop_threads(engine);
+        err = SVM_E_NO_MEMORY;
+        snprintf(local.reason, sizeof local.reason, "the system has no more threads");
+    }
     local.err = err;
     if (detail)
         *detail = local;
@@ -598,7 +609,6 @@ enum svm_err svm_engine_open(struct svm_engine **engine_out, const struct svm_co
         free_engine(engine);
         return err;
     }
-    start_threads(engine);
     engine_log(engine, SVM_LOG_INFO, "engine.recovered",
                "chain %llu, next seq %llu, replayed %llu, workers %u, durability %s",
                (unsigned long long)engine->genesis.chain, (unsigned long long)opened.next_seq,
@@ -626,20 +636,24 @@ void svm_engine_drain(struct svm_engine *engine)
 
 static void stop_threads(struct svm_engine *engine)
 {
+    unsigned started = engine->threads_started; /* in the order of start_threads */
     cell_pool_stop(engine);
     atomic_store(&engine->stop_workers, true);
     for (uint32_t i = 0; i < engine->worker_count; i++)
         park_wake_all(&engine->workers[i].park);
-    for (uint32_t i = 0; i < engine->worker_count; i++)
+    for (uint32_t i = 0; i + 3 < started; i++)
         thread_join(&engine->workers[i].thread);
     atomic_store(&engine->stop_committer, true);
     park_wake_all(&engine->commit_park);
-    thread_join(&engine->committer);
+    if (started > 0)
+        thread_join(&engine->committer);
     atomic_store(&engine->stop_maintenance, true);
     park_wake_all(&engine->gc_park);
     park_wake_all(&engine->materialise_park);
-    thread_join(&engine->gc);
-    thread_join(&engine->materialiser);
+    if (started > 1)
+        thread_join(&engine->gc);
+    if (started > 2)
+        thread_join(&engine->materialiser);
 }
 
 static void free_workers(struct svm_engine *engine)
