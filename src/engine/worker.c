@@ -669,8 +669,12 @@ static size_t take_ready(struct engine_worker *worker, struct engine_job *jobs[E
 static bool run_ordered(struct engine_worker *worker)
 {
     struct svm_engine *engine = worker->engine;
-    struct engine_job *jobs[ENGINE_GROUP];
+    struct engine_job *jobs[ENGINE_GROUP], *other;
     size_t ran = 0;
+    /* A chain that is fed keeps `local` full; what lies in the ring waits behind what is in it now, and no longer. */
+    if (worker->index < engine->worker_count && worker->local.head &&
+        (other = ring_try_pop(engine->ready)) != NULL)
+        job_list_push(&worker->local, other);
     while (ran < 4 * ENGINE_BATCH) {
         if (worker->finished_count > ENGINE_BATCH - ENGINE_GROUP ||
             (!worker->local.head && worker->finished_count > 0))
