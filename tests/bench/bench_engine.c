@@ -52,6 +52,8 @@ struct run {
     struct population owned, shared;
     double zipf; /* below 0: in turn */
     bool durable, reader;
+    uint8_t suffix[128]; /* of signed bytes: scheme, key, signature */
+    size_t suffix_len;
     _Atomic bool stop;
 };
 
@@ -163,28 +165,40 @@ static void make_consensus(struct caller *caller, uint32_t i, uint64_t expires_m
     caller->consensus++;
 }
 
-/* The signature is not looked at: 64 bytes of anything. */
+/* What stands behind the bytes of a transaction when it is signed. Made once, before there is a second thread: a signature that is not
+ * looked at may be that of another transaction. */
+static void make_suffix(struct run *run)
+{
+    const struct svm_secret_key key = {{1}};
+    uint8_t bytes[256], whole[512];
+    size_t len, whole_len;
+    const struct svm_tx tx = {.chain = run->rig->chain,
+                              .gas_limit = 10000,
+                              .input_count = 1,
+                              .op_count = 1,
+                              .inputs = &(struct svm_input){.kind = SVM_KIND_OWNED},
+                              .ops = &(struct svm_op){.kind = SVM_OP_ADD}};
+    if (svm_tx_encode(bytes, sizeof bytes, &len, &tx) != SVM_OK ||
+        svm_tx_sign(whole, sizeof whole, &whole_len, (struct svm_bytes){bytes, len}, &key) !=
+            SVM_OK)
+        die("cannot sign");
+    run->suffix_len = whole_len - len;
+    if (run->suffix_len > sizeof run->suffix)
+        die("a signature is longer than it was");
+    memcpy(run->suffix, whole + len, run->suffix_len);
+}
+
 static void make_bytes(struct caller *caller, uint32_t i)
 {
-    static const uint8_t auth[3 + 32] = {1, 0, 0};
     size_t len;
     uint8_t *out = caller->bytes[i];
+    const struct run *run = caller->run;
     caller->txs[i].nonce = random_next(&caller->random);
-    if (svm_tx_encode(out, sizeof caller->bytes[i] - 98, &len, &caller->txs[i]) != SVM_OK)
+    if (svm_tx_encode(out, sizeof caller->bytes[i] - run->suffix_len, &len, &caller->txs[i]) !=
+        SVM_OK)
         die("a transaction of the benchmark cannot be encoded");
-    struct svm_secret_key key = {{1}};
-    static uint8_t signed_bytes[98];
-    static size_t signed_len;
-    (void)auth;
-    if (signed_len == 0) {
-        uint8_t whole[512];
-        if (svm_tx_sign(whole, sizeof whole, &signed_len, (struct svm_bytes){out, len}, &key) !=
-            SVM_OK)
-            die("cannot sign");
-        memcpy(signed_bytes, whole + len, sizeof signed_bytes);
-    }
-    memcpy(out + len, signed_bytes, sizeof signed_bytes);
-    caller->submissions[i].bytes = (struct svm_bytes){out, len + sizeof signed_bytes};
+    memcpy(out + len, run->suffix, run->suffix_len);
+    caller->submissions[i].bytes = (struct svm_bytes){out, len + run->suffix_len};
     caller->submissions[i].tx = NULL;
 }
 
@@ -340,6 +354,8 @@ static void drive(struct told *told, struct run *run, struct caller *callers)
     }
     for (int i = 0; i < 10000 && done(callers, run->threads) < told->fast + told->consensus; i++)
         nap(0.001);
+    for (uint32_t i = 0; i < run->threads; i++)
+        must_be("the number of refusals", atomic_load(&callers[i].bad), 0);
     must_be("the number of successes", done(callers, run->threads), told->fast + told->consensus);
 }
 
@@ -482,6 +498,7 @@ int main(int argc, char **argv)
     if (run.backlog > 32 * run.batch)
         run.backlog = 32 * run.batch;
     run.rig = rig_open(&settings);
+    make_suffix(&run);
     const bool mixed = run.row == MIXED || run.row == BLOCKS;
     const uint32_t shared = run.row == CONSENSUS || run.row == HOT ? settings.objects
                             : mixed                                ? settings.objects / 10 * 3
