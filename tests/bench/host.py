@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -131,6 +132,26 @@ class Node:
 
     def __exit__(self, *_):
         self.stop()
+
+
+class Others:
+    """What share of the processors others had meanwhile: busy time of the machine less that of this script and of the programs it has
+    waited for. `share` is None after a stretch too short for the clock that counts it (10 ms)."""
+
+    @staticmethod
+    def times():
+        with open("/proc/stat", encoding="utf-8") as file:
+            user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, file.readline().split()[1:9])
+        own = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK"), own, time.monotonic()
+
+    def __enter__(self):
+        self.begin = self.times()
+        return self
+
+    def __exit__(self, *_):
+        busy, own, wall = (after - before for before, after in zip(self.begin, self.times()))
+        self.share = max(0.0, (busy - own) / (wall * os.cpu_count())) if wall > 1 else None
 
 
 # ---- what the machine is ---------------------------------------------------------------------------------------------

@@ -9,6 +9,9 @@ ORDER = ["engine-fast", "engine-bytes", "engine-consensus", "engine-mixed", "eng
          "socket-batch-share", "socket-binary-share", "mode-switching", "socket-half", "socket-half-p99", "memory"]
 
 
+OTHERS_TOLD = 0.05  # a run during which others had so much of the processors is named
+
+
 def number(value):
     if value is None:
         return ""
@@ -159,6 +162,16 @@ def line_text(rows):
             f"({len(seen_ns)} probes, one before each run); every figure of two threads moves with it")
 
 
+def others_text(rows):
+    """How much of the processors others had while the programs ran."""
+    shares = [(detail["others"], row.name) for row in rows for detail in row.details if detail.get("others") is not None]
+    if not shares:
+        return "not measured"
+    text = f"median {100 * statistics.median(share for share, _ in shares):.1f} % of the processors' time during {len(shares)} runs, at most {100 * max(shares)[0]:.0f} %"
+    told = sorted({name for share, name in shares if share >= OTHERS_TOLD})
+    return text + (f"; {100 * OTHERS_TOLD:.0f} % or more during runs of {', '.join(told)}" if told else "")
+
+
 HEAD = """# Benchmarks
 
 Written by `make bench`. What was asked of the node beside what one machine has shown; run it on yours. How the rows are made is
@@ -180,7 +193,7 @@ MEANING = """- *Engine only*: threads call `svm_run_batch` with decoded transact
   request was due, not from when it was sent.
 - *Interactive*: `svm_cell_run_batch`, closures that read two cells and write both.
 - *The original's*: the workloads of the system this one replaces, same counts, keys, values and formatting inside the timed part, beside the best
-  single run it was seen to make on such a machine; asked are multiples of that.
+  single run it was seen to make on such a machine; asked are multiples of that. They take milliseconds, so each is run five times as often.
 - *Mode switching*: runs in pairs, alternating fast and consensus against the same transactions in blocks; the loss is the median of the pairs'.
 - *Against RocksDB*: [comparators.md](comparators.md) says how each system is set. The ratio is that of declared transfers at two threads.
 - *Memory* is the growth of the resident process while objects on the disk become cached ones, less the bytes of their types and data: that of
@@ -209,7 +222,7 @@ def write(rows, about, plots):
     for row in of.get("limits", []):
         text += section("The machine's single parts", limits_table(row))
     text += ["## Machine", ""] + [f"- {key}: {value}" for key, value in about["machine"].items()]
-    text += [f"- between the cores: {line_text(rows)}", "", "## Settings", ""]
+    text += [f"- between the cores: {line_text(rows)}", f"- other programs and the kernel's own threads: {others_text(rows)}", "", "## Settings", ""]
     text += [f"- {key}: {value}" for key, value in about["settings"].items()]
     text += [f"- {row.name}: {len(row.values)} runs; {row.settings}" for row in rows if row.values and row.part not in ("sweep", "limits", "compare")
              and row.group not in ("derived", "original")]

@@ -165,7 +165,7 @@ def original_rows(plan):
         def one(_, name=name, threads=threads):
             return host.program("bench_original", name, "--threads", threads)
         row = Row(f"original-{name}" + ("" if first else f"-x{threads}"), "original",
-                  f"the original's {name}, {threads} thread{'s' if threads != '1' else ''}", "tx/s", one, runs=plan.runs, cost_s=0.7,
+                  f"the original's {name}, {threads} thread{'s' if threads != '1' else ''}", "tx/s", one, runs=5 * plan.runs, cost_s=0.1,
                   settings=f"{threads} threads", part="table" if first and name in asked else "original",
                   tags={"multiples": asked.get(name) if first else None, "threads": threads})
         rows.append(row)
