@@ -45,7 +45,8 @@ void role_config(struct svm_config *config, const struct role_args *args)
     config->history_versions = 3;
     config->tx_dedupe_bytes = 1 << 20; /* receipts are read back from the disk */
     config->cache_bytes = 1 << 20;
-    config->gc_snapshot_age_max_ms = 3600000; /* a check that was stopped for a while is none the wiser */
+    config->gc_snapshot_age_max_ms =
+        3600000; /* a check that was stopped for a while is none the wiser */
 }
 
 static void die(const char *what)
