@@ -190,7 +190,7 @@ svm_receipt_copy(const struct svm_receipt *receipt); /* gives: svm_receipt_free;
 void svm_receipt_free(struct svm_receipt *receipt);
 
 /* svm_wait: the callback runs when the transaction DIGEST reaches WAIT, or at once with NOT_FOUND when nothing of that
- * digest is known. Returns SVM_OK or SVM_E_OVERLOADED (waiters_max). */
+ * digest is known, with IO when that cannot be looked up. Returns SVM_OK or SVM_E_OVERLOADED (waiters_max). */
 SVM_MUST_USE enum svm_err svm_wait(struct svm_engine *engine, const struct svm_digest *digest,
                                    enum svm_wait wait, svm_submit_fn *callback, void *arg);
 

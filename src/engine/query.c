@@ -445,11 +445,17 @@ enum svm_err svm_wait(struct svm_engine *engine, const struct svm_digest *digest
             return SVM_OK;
         if (!receipt)
             return SVM_E_OVERLOADED;
-    } else if (engine->memory || store_receipt_get(engine->store, digest, &receipt) != SVM_OK) {
-        struct svm_refusal refusal;
-        refusal_because(&refusal, SVM_E_NOT_FOUND, "no transaction of this digest is known here");
-        answer_refusal(engine, callback, arg, digest, &refusal);
-        return SVM_OK;
+    } else {
+        enum svm_err err =
+            engine->memory ? SVM_E_NOT_FOUND : store_receipt_get(engine->store, digest, &receipt);
+        if (err != SVM_OK) {
+            struct svm_refusal refusal;
+            refusal_because(&refusal, err == SVM_E_NOT_FOUND ? err : SVM_E_IO, "%s",
+                            err == SVM_E_NOT_FOUND ? "no transaction of this digest is known here"
+                                                   : "the receipt could not be looked up");
+            answer_refusal(engine, callback, arg, digest, &refusal);
+            return SVM_OK;
+        }
     }
     answer_receipt(engine, callback, arg, receipt, false);
     svm_receipt_free(receipt);

@@ -67,15 +67,6 @@ static void join(struct engine_worker *worker, struct engine_job *job, struct re
     job_release(engine, job);
 }
 
-/* The receipt of an earlier life of this digest that memory has let go. */
-static struct svm_receipt *receipt_on_disk(struct svm_engine *engine, const struct engine_job *job)
-{
-    struct svm_receipt *receipt = NULL;
-    if (engine->memory || store_receipt_get(engine->store, &job->digest, &receipt) != SVM_OK)
-        return NULL;
-    return receipt;
-}
-
 /* May the disk know a digest that memory does not? Exact inputs guard themselves: theirs is looked up when they are refused. */
 static bool may_be_on_disk(struct svm_engine *engine, const struct engine_job *job)
 {
@@ -121,6 +112,26 @@ static void answer_from_disk(struct engine_worker *worker, struct engine_job *jo
     job_release(engine, job);
 }
 
+/* Ends JOB with the receipt that an earlier life of its digest has left and memory has let go, or, when that cannot be looked up, with a
+ * refusal. False = the disk knows none. */
+static bool ended_by_disk(struct engine_worker *worker, struct engine_job *job)
+{
+    struct svm_engine *engine = worker->engine;
+    struct svm_receipt *receipt = NULL;
+    struct svm_refusal refusal;
+    enum svm_err err =
+        engine->memory ? SVM_E_NOT_FOUND : store_receipt_get(engine->store, &job->digest, &receipt);
+    if (err == SVM_OK) {
+        answer_from_disk(worker, job, receipt);
+    } else if (err != SVM_E_NOT_FOUND) {
+        refusal_because(
+            &refusal, SVM_E_INTERNAL,
+            "its receipt could not be looked up on the disk; send the same bytes again");
+        job_refuse_now(engine, job, &refusal);
+    }
+    return err != SVM_E_NOT_FOUND;
+}
+
 /* Refusals that rest on state: a retry of one's own success gets its receipt instead. */
 static bool rests_on_state(enum svm_err err)
 {
@@ -164,13 +175,8 @@ void job_refuse(struct engine_worker *worker, struct engine_job *job,
                 const struct svm_refusal *refusal)
 {
     struct svm_engine *engine = worker->engine;
-    if (rests_on_state(refusal->err)) {
-        struct svm_receipt *receipt = receipt_on_disk(engine, job);
-        if (receipt) {
-            answer_from_disk(worker, job, receipt);
-            return;
-        }
-    }
+    if (rests_on_state(refusal->err) && ended_by_disk(worker, job))
+        return;
     if ((refusal->has & SVM_HAS_SEQ) && !satisfied(engine, refusal->seq, SVM_WAIT_DURABLE) &&
         park(engine, job, refusal))
         return;
@@ -221,19 +227,6 @@ static bool read_bytes(struct engine_worker *worker, struct engine_job *job)
         count_own(&worker->counters.routed[SVM_PATH_PRIVATE], 1);
     job_refuse_now(worker->engine, job, &refusal);
     return false;
-}
-
-/* JOB has just been entered, so memory knew nothing of it. To be asked now and not before: a receipt that is evicted while one looks is
- * missed by neither, for the mark of evictions goes up first. */
-static bool ended_on_disk(struct engine_worker *worker, struct engine_job *job)
-{
-    if (!may_be_on_disk(worker->engine, job))
-        return false;
-    struct svm_receipt *receipt = receipt_on_disk(worker->engine, job);
-    if (!receipt)
-        return false;
-    answer_from_disk(worker, job, receipt);
-    return true;
 }
 
 /* Answers JOB if its digest has a receipt already, and refuses what no object is needed to refuse. True = its signature is to be looked at
@@ -310,7 +303,9 @@ static bool enter(struct engine_worker *worker, struct engine_job *job, enum svm
                            job->has_exact ? 0 : job->tx.expires_ms, &entry)) {
     case RECEIPTS_ENTERED:
         job->entry = entry;
-        return !ended_on_disk(worker, job);
+        /* Memory knew nothing of it. To be asked now and not before: a receipt that is evicted while one looks is missed by neither, for
+         * the mark of evictions goes up first. */
+        return !may_be_on_disk(engine, job) || !ended_by_disk(worker, job);
     case RECEIPTS_FOUND:
         join(worker, job, entry);
         return false;
