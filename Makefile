@@ -222,6 +222,8 @@ $(foreach t,$(UNIT_SRC),$(eval $(call unit_rule,$(t))))
 # The calls of the library that this one makes fail are led through it.
 WRAPPED := malloc calloc realloc fsync fdatasync ftruncate mkdir rename renameat unlinkat write pwritev pread
 $(OUT)/tests/test_store_failing: LDFLAGS_ALL += $(foreach f,$(WRAPPED),-Wl,--wrap=$(f))
+WRAPPED_MEMORY := malloc calloc realloc aligned_alloc
+$(filter %_memory,$(UNIT_BIN)): LDFLAGS_ALL += $(foreach f,$(WRAPPED_MEMORY),-Wl,--wrap=$(f))
 
 define dir_rule
 $(patsubst tests/%.c,$(OUT)/%,$(2)): $(call obj,$(2)) $(call obj,$(call dir_rest,$(1))) $(SHARED) $(LIB)
