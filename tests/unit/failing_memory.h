@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum memory_of { MEMORY_OF_ME, MEMORY_OF_OTHERS, MEMORY_OF_ALL };
 
@@ -60,16 +61,21 @@ static inline bool memory_fails(size_t size)
 #ifdef __clang__
 #pragma clang diagnostic ignored "-Wreserved-identifier"
 #endif
-#define MEMORY_WRAP(name, size, parameters, arguments)                                             \
+#define MEMORY_WRAP(name, size, fresh, parameters, arguments)                                      \
     void *__real_##name parameters;                                                                \
     void *__wrap_##name parameters;                                                                \
     void *__wrap_##name parameters                                                                 \
     {                                                                                              \
-        return memory_fails(size) ? NULL : __real_##name arguments;                                \
+        if (memory_fails(size))                                                                    \
+            return NULL;                                                                           \
+        void *memory = __real_##name arguments;                                                    \
+        if ((fresh) && memory != NULL && atomic_load(&memory_armed))                               \
+            memset(memory, 0xa5, size); /* nobody may rely on what is in it */                     \
+        return memory;                                                                             \
     }
-MEMORY_WRAP(malloc, bytes, (size_t bytes), (bytes))
-MEMORY_WRAP(calloc, n *bytes, (size_t n, size_t bytes), (n, bytes))
-MEMORY_WRAP(realloc, bytes, (void *at, size_t bytes), (at, bytes))
-MEMORY_WRAP(aligned_alloc, bytes, (size_t align, size_t bytes), (align, bytes))
+MEMORY_WRAP(malloc, bytes, true, (size_t bytes), (bytes))
+MEMORY_WRAP(calloc, n *bytes, false, (size_t n, size_t bytes), (n, bytes))
+MEMORY_WRAP(realloc, bytes, false, (void *at, size_t bytes), (at, bytes))
+MEMORY_WRAP(aligned_alloc, bytes, true, (size_t align, size_t bytes), (align, bytes))
 
 #endif
