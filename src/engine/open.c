@@ -371,9 +371,11 @@ static bool make_workers(struct svm_engine *engine)
     uint32_t count = engine->worker_count + ENGINE_SEATS;
     engine->workers =
         aligned_alloc(_Alignof(struct engine_worker), count * sizeof *engine->workers);
-    if (!engine->workers || !stack_init(&engine->seats, ENGINE_SEATS))
+    if (!engine->workers)
         return false;
     memset(engine->workers, 0, count * sizeof *engine->workers);
+    if (!stack_init(&engine->seats, ENGINE_SEATS))
+        return false;
     for (uint32_t i = 0; i < count; i++) {
         struct engine_worker *worker = &engine->workers[i];
         worker->engine = engine;
@@ -426,8 +428,10 @@ static bool load_genesis(struct svm_engine *engine)
         struct mvcc_version *version = mvcc_version_create(thread, (uint32_t)size);
         struct mvcc_head *head;
         ok = version && mvcc_hold_new(engine->objects, thread, g->id.b, sizeof g->id.b, &head);
-        if (!ok)
+        if (!ok) {
+            mvcc_version_destroy(thread, version);
             break;
+        }
         memcpy(version->payload, g->object, size);
         version->number = g->object->version;
         version->tombstone = false;

@@ -347,7 +347,8 @@ static enum svm_err all_ids(struct svm_engine *engine, struct mvcc_thread *threa
         }
     }
     free(page);
-    qsort(list->ids, list->count, sizeof *list->ids, by_id);
+    if (list->count > 0)
+        qsort(list->ids, list->count, sizeof *list->ids, by_id);
     return list->failed ? SVM_E_NO_MEMORY : err;
 }
 
