@@ -479,8 +479,9 @@ static void branches_shrink(struct owner_tree *tree, struct owner_pool *pool,
         level--;
     while (tree->height > 0 && ((struct branch *)tree->root)->count <= 1) {
         struct branch *root = tree->root;
-        tree->height = root->count == 0 ? 0 : tree->height - 1;
-        tree->root = root->count == 0 ? NULL : root->child[0].node;
+        SVM_ASSERT(root->count == 1); /* it had two at least, and loses one at a time */
+        tree->height--;
+        tree->root = root->child[0].node;
         branch_free(root, pool);
     }
 }
@@ -522,8 +523,9 @@ void owner_tree_del(struct owner_tree *tree, struct owner_pool *pool, const stru
 {
     struct path path;
     struct leaf *leaf = descend(tree, id, &path);
-    uint8_t at = leaf ? leaf_seek(leaf, id) : 0;
-    SVM_ASSERT(leaf != NULL && at < leaf->count);
+    SVM_ASSERT(leaf != NULL);
+    uint8_t at = leaf_seek(leaf, id);
+    SVM_ASSERT(at < leaf->count);
     leaf->count--;
     leaf->tags[at] = leaf->tags[leaf->count];
     leaf_entries(leaf)[at] = leaf_entries(leaf)[leaf->count];
