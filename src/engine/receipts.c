@@ -383,7 +383,7 @@ static bool forget(struct receipt_table *table, struct receipt_entry *entry)
     pthread_mutex_lock(&shard->lock);
     bool waited_for = entry->waiters != NULL;
     if (!waited_for) {
-        /* Up before it goes: see ended_on_disk. */
+        /* Up before it goes: see `enter` in worker.c. */
         uint64_t seen = atomic_load_explicit(&table->evicted_expires, memory_order_relaxed);
         while (entry->expires_ms > seen &&
                !atomic_compare_exchange_weak(&table->evicted_expires, &seen, entry->expires_ms))
