@@ -224,6 +224,7 @@ WRAPPED := malloc calloc realloc fsync fdatasync ftruncate mkdir rename renameat
 $(OUT)/tests/test_store_failing: LDFLAGS_ALL += $(foreach f,$(WRAPPED),-Wl,--wrap=$(f))
 WRAPPED_MEMORY := malloc calloc realloc aligned_alloc
 $(filter %_memory,$(UNIT_BIN)): LDFLAGS_ALL += $(foreach f,$(WRAPPED_MEMORY),-Wl,--wrap=$(f))
+$(OUT)/tests/test_engine_void: LDFLAGS_ALL += -Wl,--wrap=mvcc_seq_next -Wl,--wrap=mvcc_seq_next_many
 
 define dir_rule
 $(patsubst tests/%.c,$(OUT)/%,$(2)): $(call obj,$(2)) $(call obj,$(call dir_rest,$(1))) $(SHARED) $(LIB)
