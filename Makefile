@@ -259,17 +259,26 @@ endif
 # The benchmark of the original's workloads has them from the demonstrations.
 $(OUT)/bench/bench_original: $(call obj,$(filter-out $(call dir_prog,demos),$(wildcard tests/demos/*.c)))
 
+# What is loaded in front of the C library, by LD_PRELOAD.
+define shim
+@mkdir -p $(@D)
+@echo "  LINK  $@"
+@t=$@.$$$$; $(CC) -std=c17 -g -O2 -fPIC -shared -pthread -D_GNU_SOURCE= $(WARN) $(STRICT) -Itests -o $$t $< && mv -f $$t $@
+endef
+
 # Failing calls stand in front of those of our own objects.
 FAIL_CALLS := malloc calloc realloc aligned_alloc strdup mmap pthread_create open openat mkdir rename renameat unlinkat opendir fopen \
     read pread __pread_chk fstat statvfs write pwrite pwritev ftruncate fdatasync fsync
 $(filter $(OUT)/fail/%,$(DIR_BIN)): LDFLAGS_ALL += $(patsubst %,-Wl$(comma)--wrap=%,$(FAIL_CALLS))
 
+$(OUT)/fail/shim.so: tests/fail/shim/shim.c $(FLAGS_FILE)
+	$(shim)
+fail-programs: $(OUT)/fail/shim.so
+
 # Power cuts: the drivers, roles and checker of tests/crash, below which a shim plays the disk.
 $(filter $(OUT)/power/%,$(DIR_BIN)): $(call obj,$(filter-out tests/crash/main_% tests/crash/points.c,$(wildcard tests/crash/*.c)))
 $(OUT)/power/shim.so: tests/power/shim/shim.c tests/power/tape.h $(FLAGS_FILE)
-	@mkdir -p $(@D)
-	@echo "  LINK  $@"
-	@t=$@.$$$$; $(CC) -std=c17 -g -O2 -fPIC -shared -pthread -D_GNU_SOURCE= $(WARN) $(STRICT) -Itests -o $$t $< && mv -f $$t $@
+	$(shim)
 power-programs: $(OUT)/power/shim.so
 
 # tests/compare: SuperVM and others under the same workloads. The rig is that of tests/bench.
@@ -342,6 +351,10 @@ power-long: ## power cuts: 1,000 in each mode, and a longer log cut at every byt
 
 crash-long: ## kill -9: 1,000 cycles in each mode and every named point 20 times; goes on where it was stopped
 	@tests/crash/run long
+
+.PHONY: fail-long
+fail-long: ## failing calls: under the sanitizers, and every socket call of the daemon; ten minutes, a row in the ledger
+	@tests/fail/run long
 
 model: ## the protocol's models, searched exhaustively by spin within large bounds (minutes, 2 GiB)
 	@scripts/setup test
