@@ -84,8 +84,14 @@ int main(int argc, char **argv)
         return 1;
     }
 
+    /*~ One turn of the loop puts its watches in place. libuv has no answer but abort() when it gets none: then nobody has been
+     * told yet that the node serves. */
+    uv_run(&daemon.loop, UV_RUN_NOWAIT);
+
     /*~ Whoever waits for the node - systemd, a script, a person - learns that it serves, and where. */
-    daemon_announce(&daemon);
+    if (daemon.phase == DAEMON_STARTING) {
+        daemon_announce(&daemon);
+    }
 
     /*~ The loop turns until the last handle is closed. SIGTERM, SIGINT and admin_stop lead to daemon_stop: the gateway
      * takes nothing new, the engine finishes what it has admitted, every answer that is owed is sent, the handles close. */

@@ -15,6 +15,7 @@
 struct connection {
     struct connection *next, *prev; /* in the order of since_ms */
     uint64_t since_ms;              /* waiting since */
+    void *request;                  /* http.c's, not completed yet */
     int fd;
     bool waiting; /* in the list */
 };

@@ -382,6 +382,10 @@ static struct http_request *request_create(struct listener *listener,
     }
     gateway->requests = request;
     gateway->requests_count++;
+    struct connection *known = listener_connection(connection);
+    if (known != NULL) {
+        known->request = request;
+    }
     return request;
 }
 
@@ -578,7 +582,6 @@ void http_completed(void *closure, struct MHD_Connection *connection, void **con
 {
     struct http_request *request = *context;
     (void)closure;
-    (void)connection;
     (void)reason;
     if (request == NULL) {
         return;
@@ -595,11 +598,25 @@ void http_completed(void *closure, struct MHD_Connection *connection, void **con
         gateway->requests = request->next;
     }
     gateway->requests_count--;
+    struct connection *known = listener_connection(connection);
+    if (known != NULL) {
+        known->request = NULL;
+    }
     text_deinit(&request->reply);
     body_release(request);
     free(request);
     *context = NULL;
     gateway_settle(gateway);
+}
+
+void http_forget(struct MHD_Connection *connection, const struct connection *known)
+{
+    void *context = known->request;
+    if (context != NULL) {
+        struct http_request *request = context;
+        request->suspended = false;
+        http_completed(request->listener, connection, &context, MHD_REQUEST_TERMINATED_WITH_ERROR);
+    }
 }
 
 void http_abandon(struct http_request *request)

@@ -60,6 +60,10 @@ enum MHD_Result http_access(void *closure, struct MHD_Connection *connection, co
 void http_completed(void *closure, struct MHD_Connection *connection, void **context,
                     enum MHD_RequestTerminationCode reason);
 
+/* http_forget: the library drops CONNECTION, of which KNOWN is what listener_connection gives. When it could not watch the connection
+ * again after a wait it has not said that the request is over. */
+void http_forget(struct MHD_Connection *connection, const struct connection *known);
+
 /* http_reply: the answer to REQUEST, now or after it was suspended. Takes what REPLY holds. */
 void http_reply(struct http_request *request, unsigned status, const char *type,
                 struct text *reply);

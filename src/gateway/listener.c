@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <netdb.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,7 +71,7 @@ static const char *cure_for(int error)
                                     : "";
 }
 
-static void format_bound(struct listener *listener)
+static bool format_bound(struct listener *listener)
 {
     struct sockaddr_storage address = {0};
     socklen_t len = sizeof address;
@@ -78,10 +79,11 @@ static void format_bound(struct listener *listener)
     if (getsockname(listener->fd, (struct sockaddr *)&address, &len) != 0 ||
         getnameinfo((struct sockaddr *)&address, len, host, sizeof host, port, sizeof port,
                     NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
-        return;
+        return false;
     }
     snprintf(listener->address, sizeof listener->address,
              address.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+    return true;
 }
 
 static enum svm_err bind_tcp(struct listener *listener, const struct addrinfo *info, char *reason,
@@ -99,7 +101,9 @@ static enum svm_err bind_tcp(struct listener *listener, const struct addrinfo *i
     if (listen(listener->fd, BACKLOG) != 0) {
         return fail(listener, reason, reason_size, "listen", cure_for(errno));
     }
-    format_bound(listener);
+    if (!format_bound(listener)) { /* nobody would learn the port */
+        return fail(listener, reason, reason_size, "getsockname", "");
+    }
     return SVM_OK;
 }
 
@@ -175,11 +179,13 @@ static void note_connection(void *arg, struct MHD_Connection *connection, void *
 {
     struct listener *listener = arg;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        listener->accepted++;
         const union MHD_ConnectionInfo *info =
             MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
         *context = connections_add(&listener->connections, info->connect_fd,
                                    uv_now(listener->gateway->loop));
     } else if (*context != NULL) {
+        http_forget(connection, *context);
         connections_remove(&listener->connections, *context);
         *context = NULL;
         listener->due =
@@ -192,6 +198,22 @@ struct connection *listener_connection(struct MHD_Connection *connection)
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     return info != NULL ? info->socket_context : NULL;
+}
+
+/* When accept has failed for want of memory or descriptors the library does not try again before a connection ends, and those that
+ * there are may be idle for long. So while somebody knocks in vain from one tick to the next, the one that has waited longest ends. */
+static unsigned make_room(struct listener *listener, uint64_t now_ms)
+{
+    if (listener->quiesced) {
+        return 0;
+    }
+    struct pollfd knock = {
+        .fd = MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_LISTEN_FD)->listen_fd,
+        .events = POLLIN};
+    const bool in_vain = listener->knocked && listener->accepted == listener->accepted_then;
+    listener->knocked = poll(&knock, 1, 0) == 1;
+    listener->accepted_then = listener->accepted;
+    return in_vain && listener->knocked ? connections_cut(&listener->connections, now_ms, 1) : 0;
 }
 
 /* Silence is the library's business (idle_timeout_ms); here a wait as a whole has twice that time, and little of it while
@@ -210,6 +232,7 @@ void listener_tick(struct listener *listener)
         cut += connections_cut(&listener->connections, now_ms - CROWDED_WAIT_MS,
                                config->connections_max / 2 + 1);
     }
+    cut += make_room(listener, now_ms);
     if (cut > 0) {
         log_event(LOG_LEVEL_DEBUG, "gateway.cut", log_str("address", listener->address),
                   log_u64("connections", cut));
@@ -245,8 +268,13 @@ static enum svm_err start(struct listener *listener, char *reason, size_t reason
     listener->fd = -1;
     uv_loop_t *loop = listener->gateway->loop;
     const int epoll_fd = MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+    const int error = uv_poll_init(loop, &listener->poll, epoll_fd);
+    if (error != 0) {
+        MHD_stop_daemon(listener->daemon);
+        errno = -error;
+        return fail(listener, reason, reason_size, "watch", "");
+    }
     (void)uv_timer_init(loop, &listener->timer);
-    (void)uv_poll_init(loop, &listener->poll, epoll_fd);
     listener->timer.data = listener;
     listener->poll.data = listener;
     listener->gateway->handles += 2;

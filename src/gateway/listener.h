@@ -24,9 +24,11 @@ struct listener {
     struct connections connections;
     int fd; /* until the daemon has it */
     bool is_unix;
-    bool due;          /* something was resumed: run the daemon before the loop sleeps */
-    bool quiesced;     /* takes no new connection */
-    char address[300]; /* "127.0.0.1:7878", or the path */
+    bool due;      /* something was resumed: run the daemon before the loop sleeps */
+    bool quiesced; /* takes no new connection */
+    bool knocked;  /* at the last tick somebody was waiting to be accepted, */
+    uint64_t accepted, accepted_then; /* and so many had been */
+    char address[300];                /* "127.0.0.1:7878", or the path */
 };
 
 /* listener_open: bind, listen, serve.
