@@ -1,17 +1,23 @@
 #!/usr/bin/env python3
-"""Mixed load for as long as wanted, with restarts; every transaction accounted for by its client.
+"""Mixed load for as long as wanted, with restarts; every transaction accounted for by its client, memory in a steady state.
 
-    tests/overload/soak.py MINUTES [SECONDS between restarts, default 300]
+    tests/overload/soak.py MINUTES      SVM_SEED and RATE (2000 transactions a second) as environment
 
-Clients pay, count and ask in turn, each on accounts of its own name; a client knows what it was answered and holds the node to
-it, at each step and after each restart (SIGTERM and kill -9 in turn). Every second resident memory, descriptors, threads, the
-floor's lag, dirty bytes and the slowest answers are written to build/soak.csv; build/soak.svg is made of it (gnuplot, if it is there).
-The slope of resident memory is that of a straight line through the samples of the last two thirds, restarts apart."""
+Four clients write at a fixed rate to a population that stays the same (wallet.py): counters, purses, tokens that change hands, payments
+whose coins are merged and deleted again, scratch objects; a shared counter in the order. Receipts are kept for a minute, memory for objects
+is less than the population needs. A client knows what each object must be, and holds the node to it: some after each round, all of
+them after a restart and at the end. What had no answer is sent again.
+
+In the first third of the time there are five restarts (SIGTERM and kill -9 in turn), then one life to the end. Every 20 s the database is told to
+compact, so that its buffers come and go evenly. Every second resident memory, descriptors, threads, the floor's lag, dirty bytes and the
+slowest answers are written to build/soak.csv; build/soak.svg is made of it (gnuplot, if it is there)."""
 import http.client
+import json
 import os
 import random
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,86 +27,217 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.abspath(os.path.join(HERE, '..', '..'))
 sys.dont_write_bytecode = True
-sys.path[:0] = [os.path.join(ROOT, 'tests', d) for d in ('rpc', 'cli')]
+sys.path[:0] = [os.path.join(ROOT, 'tests', d) for d in ('rpc', 'cli', 'overload')]
 import player  # noqa: E402
+import wallet  # noqa: E402
 from player import harness  # noqa: E402
 from test_http import exchange, request  # noqa: E402
 
 SEED = int(os.environ.get('SVM_SEED', '0')) or random.SystemRandom().randrange(1 << 32)
-FIELDS = 'seconds life resident_kib descriptors threads applied durable materialised dirty_bytes versions objects answered p50_ms p99_ms max_ms'.split()
+RATE = float(os.environ.get('RATE', '2000'))  # transactions a second, all clients
+ROUND, ACCOUNTS, COUNTERS, EACH = 60, 250, 20, 3000
+RESTARTS, CYCLE_S, WARM = 5, 20, 1 / 3  # of the last life
+FIELDS = ('seconds life cycle resident_kib descriptors threads applied durable materialised dirty_bytes versions objects cache_bytes answered '
+          'p50_ms p99_ms max_ms').split()
 SAMPLES = {'applied': 'supervm_seq_applied', 'durable': 'supervm_seq_durable', 'materialised': 'supervm_seq_materialised',
-           'dirty_bytes': 'supervm_wal_dirty_bytes', 'versions': 'supervm_mvcc_versions', 'objects': 'supervm_objects'}
+           'dirty_bytes': 'supervm_wal_dirty_bytes', 'versions': 'supervm_mvcc_versions', 'objects': 'supervm_objects',
+           'cache_bytes': 'supervm_mvcc_resident_bytes'}
+LATER = ('OVERLOADED', 'SHUTTING_DOWN', 'BUSY', 'STORAGE_READ_ONLY', 'RETRIES_EXHAUSTED')
 
-# Caches that are full after minutes, so that memory has to stay where it is for the rest.
-SMALL = ('--receipts.seconds', '600', '--log-level', 'warn', '--cache.bytes', '16MiB', '--tx.dedupe_bytes', '8MiB',
+# Everything that has a size comes to it within a minute or two.
+SMALL = ('--receipts.seconds', '60', '--tx.expiry_max', '50s', '--log-level', 'warn', '--cache.bytes', '8MiB', '--tx.dedupe_bytes', '8MiB',
          '--storage.dirty_bytes_max', '32MiB')
 
 
-class Client(threading.Thread):
-    """Sends from its account and remembers; a payment without an answer is looked up by the balance afterwards."""
+class Restarted(Exception):
+    """The node is another one than the client has seen last."""
 
-    def __init__(self, soak, name, other):
+
+class Client(threading.Thread):
+    """Sends rounds of its wallet and remembers what has not been said to be durable: after a kill it is sent again, in its order."""
+
+    def __init__(self, soak, name):
         super().__init__(daemon=True)
-        self.soak, self.name_, self.other = soak, name, other
-        self.rng = random.Random(f'{SEED} {name}')
-        self.sent = self.unknown = self.answered = self.refused = 0
-        self.durable = []  # (digest, position), the newest: held against the node after each restart
+        self.soak, self.name_, self.rng = soak, name, random.Random(f'{SEED} {name}')
+        self.node = self.connection = self.wallet = None
+        self.to_audit = False
+        self.loose = []  # rounds that were executed, and not yet known to be durable
+        self.durable = []  # (digest, position, when), the newest: held against the node after a restart
+        self.sent = self.again = self.audited = 0
         self.took = []
 
-    def run(self):
-        while not self.soak.done.is_set():
-            node = self.soak.node
-            if node is None:
-                time.sleep(0.05)
-                continue
-            start = time.monotonic()
-            try:
-                self.step(node)
-                self.answered += 1
-                self.took.append(time.monotonic() - start)
-            except harness.RpcError as e:
-                if e.name not in ('OVERLOADED', 'SHUTTING_DOWN', 'BUSY', 'STORAGE_READ_ONLY'):
-                    self.soak.fail(f'{self.name_}: {e.error}')
-                self.refused += 1
-                time.sleep(0.05)
-            except (OSError, ValueError, http.client.HTTPException):
-                time.sleep(0.05)  # the node is being restarted
-            except Exception as e:  # whatever it is, it must be seen
-                self.soak.fail(f'{self.name_}: {e!r}')
-            time.sleep(self.soak.pause)
+    # ---- talking -------------------------------------------------------------------------------------------------------
 
-    def step(self, node):
-        kind = self.rng.randrange(20)
-        if kind < 14:
-            self.unknown += 1
-            wait = self.rng.choice(['durable', 'durable', 'executed'])
-            receipt = node.rpc('dev_send', **{'from': self.name_, 'to': self.other, 'amount': '1', 'wait': wait})
-            if receipt['status'] != wait and receipt['status'] != 'durable':
-                self.soak.fail(f'{self.name_}: {receipt}')
-            self.unknown -= 1
+    def call(self, method, **params):
+        """One call on the connection that is kept; Restarted when there is no answer and another node after that."""
+        try:
+            body = json.dumps({'jsonrpc': '2.0', 'id': 1, 'method': method, 'params': params})
+            self.connection.request('POST', '/', body, {'Content-Type': 'application/json'})
+            answer = json.loads(self.connection.getresponse().read())
+        except (OSError, ValueError, http.client.HTTPException):
+            self.connection.close()
+            self.connect()
+            raise Restarted from None
+        if 'error' in answer:
+            raise harness.RpcError(answer['error'])
+        return answer['result']
+
+    def connect(self):
+        """To the node that there is now."""
+        while self.soak.node in (None, self.node) and not self.soak.done.is_set():
+            time.sleep(0.05)
+        self.node = self.soak.node
+        if self.node:
+            self.connection = http.client.HTTPConnection(self.node.address, timeout=60)
+
+    def submit(self, txs, wait):
+        """Until each has been executed, whatever happens to the node meanwhile. True: all of them are durable, and all before them."""
+        left, unknown = list(txs), set()
+        while left:
+            try:
+                items = self.call('tx_submitBatch', txs=[t.text for t in left], wait=wait)['items']
+            except Restarted:
+                unknown |= set(left)
+                self.again += len(left)
+                self.restore()
+                continue
+            except harness.RpcError as e:
+                self.expect(e.name in LATER, f'{e.error}')
+                items = [{'error': e.error, 'result': None}] * len(left)
+            rest = [t for t, item in zip(left, items) if not self.settled(t, item, unknown, wait)]
+            if len(rest) == len(left):
+                time.sleep(0.05)
+            left = rest
+        return wait == 'durable'
+
+    def settled(self, tx, item, unknown, wait):
+        if item['error']:
+            name = item['error']['data']['name']
+            if name == 'EXPIRED' and tx in unknown:  # and never will be executed
+                return True
+            self.expect(name in LATER, f'{item["error"]}')
+            return False
+        receipt = item['result']
+        if receipt['status'] == 'pending':
+            return False
+        self.expect(receipt['status'] in (wait, 'durable') and receipt['digest'] == '0x' + tx.digest.hex(), f'{receipt}')
+        if receipt['status'] == 'durable' and self.rng.random() < 0.05:
+            self.durable = (self.durable + [(receipt['digest'], receipt['seq'], time.monotonic())])[-50:]
+        if tx.done:
+            tx.done(tx.digest)
+            tx.done = None
             self.sent += 1
-            if receipt['status'] == 'durable':
-                self.durable = (self.durable + [(receipt['digest'], receipt['seq'])])[-50:]
-        elif kind < 15:
-            node.rpc('dev_generateLoad', transactions=200, concurrency=50)
-        elif kind < 18:
-            node.rpc('object_get', id=player.KNOWN[self.name_ + '_coin'])
-        elif kind < 19:
-            node.rpc('object_listByOwner', owner=player.KNOWN[self.name_], limit=20)
+        return True
+
+    def restore(self):
+        """After a restart: what was executed and perhaps not written is sent again, then looked up; step() compares everything."""
+        self.to_audit = True
+        while not self.soak.done.is_set():
+            try:
+                for txs in self.loose:
+                    self.send_again(txs)
+                self.look_up()
+                return
+            except Restarted:
+                continue
+
+    def send_again(self, txs):
+        while txs:
+            items = self.call('tx_submitBatch', txs=[t.text for t in txs], wait='durable')['items']
+            for item in items:
+                self.expect(item['result'] or item['error']['data']['name'] in LATER, f'sent again: {item}')
+            txs = [t for t, item in zip(txs, items) if not item['result'] or item['result']['status'] != 'durable']
+            self.again += len(items)
+
+    def expect(self, good, text):
+        if not good:
+            self.soak.fail(f'{self.name_}: {text}')
+            raise SystemExit
+
+    # ---- what must hold ------------------------------------------------------------------------------------------------
+
+    def look_up(self):
+        for digest, seq, when in self.durable:
+            if time.monotonic() - when < 40:
+                got = self.call('tx_get', digest=digest)
+                self.expect(got['seq'] == seq and got['status'] == 'durable', f'{digest} was durable at {seq}, and is {got}')
+                self.soak.looked_up += 1
+
+    def audit(self, things):
+        for at in range(0, len(things), 200):
+            some = things[at:at + 200]
+            items = self.call('object_getMany', ids=['0x' + t.id.hex() for t in some])['items']
+            for thing, item in zip(some, items):
+                self.expect(not thing.differs(item['object']), thing.differs(item['object']))
+            self.audited += len(some)
+
+    def spot_check(self):
+        kind = self.rng.randrange(4)
+        if kind == 0:
+            self.audit(self.rng.sample(self.wallet.counters, 20) + self.rng.sample(self.wallet.purses, 5))
+        elif kind == 1:
+            account = self.rng.choice(self.wallet.accounts)
+            items = self.call('object_listByOwner', owner='0x' + account.key.address.hex(), limit=1000)['items']
+            want = sorted('0x' + ident.hex() for ident in account.things)
+            self.expect([i['id'] for i in items] == want, f'objects of an account: {len(items)}, and must be {len(want)}')
+            self.audited += len(items)
+        elif kind == 2:
+            gone = self.wallet.deleted[-20:]
+            items = self.call('object_getMany', ids=['0x' + ident.hex() for ident in gone])['items'] if gone else []
+            self.expect(all(i['object'] is None for i in items), 'a deleted object is there')
         else:
-            node.rpc('stats_summary')
+            self.call('stats_summary')
+
+    # ---- life ----------------------------------------------------------------------------------------------------------
+
+    def populate(self):
+        self.connect()
+        chain = int(self.call('node_info')['chain']['id'])
+        key = wallet.Key(player.seed(self.name_))
+        coin = wallet.Thing(bytes.fromhex(player.KNOWN[self.name_ + '_coin'][2:]), wallet.Account(key), 1, balance=1000000)
+        self.wallet = wallet.Wallet(f'{SEED} {self.name_}', chain, self.rng, ACCOUNTS, COUNTERS, bytes.fromhex(player.KNOWN['counter'][2:]))
+        for txs in self.wallet.begin(key, coin, EACH):
+            self.submit(txs, 'durable')
+
+    def run(self):
+        try:
+            self.populate()
+            due = time.monotonic()
+            while not self.soak.done.is_set():
+                start = time.monotonic()
+                self.step()
+                self.took.append(time.monotonic() - start)
+                due = max(due + ROUND * len(self.soak.clients) / RATE, time.monotonic() - 1)
+                time.sleep(max(0, due - time.monotonic()))
+        except Exception as e:  # whatever it is, it must be seen
+            self.soak.fail(f'{self.name_}: {e!r}')
+
+    def step(self):
+        txs = self.wallet.round(ROUND)
+        if self.submit(txs, self.rng.choice(['durable', 'durable', 'executed'])):
+            self.loose = []
+        else:
+            self.loose.append(txs)
+        try:
+            if self.to_audit:
+                self.audit(self.wallet.things())
+                self.to_audit = False
+            elif self.rng.random() < 0.2:
+                self.spot_check()
+        except Restarted:
+            self.restore()
+        except harness.RpcError as e:
+            self.expect(e.name in LATER, f'{e.error}')
 
 
 class Soak:
-    def __init__(self, minutes, every_s):
-        self.end = time.monotonic() + minutes * 60
-        self.every_s, self.done, self.node, self.failures = every_s, threading.Event(), None, []
-        self.looked_up = 0
-        self.pause = float(os.environ.get('PAUSE', '0.005'))
+    def __init__(self, minutes):
+        self.begun = time.monotonic()
+        self.seconds = minutes * 60
+        self.done, self.node, self.failures = threading.Event(), None, []
+        self.looked_up, self.life, self.cycle, self.rows = 0, 0, 0, []
         self.top = tempfile.mkdtemp(prefix='supervm-soak-')
-        self.rows, self.life, self.begun = [], 0, time.monotonic()
-        # The first four pay to accounts that send nothing: their sums are known. (dev_generateLoad pays from all of them.)
-        self.clients = [Client(self, n, o) for n, o in (('alice', 'frank'), ('bob', 'grace'), ('carol', 'heidi'), ('dave', 'ivan'))]
+        self.clients = [Client(self, n) for n in ('alice', 'bob', 'carol', 'dave')]
 
     def fail(self, text):
         print('FAILED', text, flush=True)
@@ -109,22 +246,7 @@ class Soak:
 
     def start(self):
         self.life += 1
-        node = harness.Node('--dev', '--datadir', os.path.join(self.top, 'data'), *SMALL, timeout=120)
-        try:
-            self.hold_to_it(node)
-        except BaseException:
-            node.kill()
-            raise
-        self.node = node
-
-    def hold_to_it(self, node):
-        """What was answered durable is there, at its position."""
-        for client in self.clients:
-            for digest, seq in list(client.durable):
-                self.looked_up += 1
-                got = node.rpc('tx_get', digest=digest)
-                if got['seq'] != seq or got['status'] != 'durable':
-                    self.fail(f'life {self.life}: {digest} was durable at {seq}, and is {got}')
+        self.node = harness.Node('--dev', '--datadir', os.path.join(self.top, 'data'), *SMALL, timeout=120)
 
     def stop(self, how):
         node, self.node = self.node, None
@@ -135,10 +257,6 @@ class Soak:
         else:
             node.kill()
 
-    def sample(self, name):
-        text = exchange(self.node.address, request('GET', '/metrics', '')).body.decode()
-        return sum(float(line.rsplit(' ', 1)[1]) for line in text.splitlines() if line.startswith(name) and line[len(name)] in ' {')
-
     def look(self):
         pid = self.node.process.pid
         with open(f'/proc/{pid}/status', encoding='ascii') as f:
@@ -147,9 +265,9 @@ class Soak:
         took = sorted(t for c in self.clients for t in c.took)
         for c in self.clients:
             c.took = []
-        row = {'seconds': round(time.monotonic() - self.begun, 1), 'life': self.life, 'resident_kib': int(status['VmRSS'].split()[0]),
+        row = {'seconds': round(time.monotonic() - self.begun, 1), 'life': self.life, 'cycle': self.cycle, 'resident_kib': int(status['VmRSS'].split()[0]),
                'descriptors': len(os.listdir(f'/proc/{pid}/fd')), 'threads': int(status['Threads']),
-               'answered': sum(c.answered for c in self.clients)}
+               'answered': sum(c.sent for c in self.clients)}
         for key, name in SAMPLES.items():
             row[key] = int(sum(float(line.rsplit(' ', 1)[1]) for line in text.splitlines() if line.startswith(name) and line[len(name)] in ' {'))
         for key, share in (('p50_ms', 0.5), ('p99_ms', 0.99), ('max_ms', 1.0)):
@@ -161,39 +279,62 @@ class Soak:
         self.start()
         for client in self.clients:
             client.start()
-        next_restart, how = time.monotonic() + self.every_s, signal.SIGTERM
-        while time.monotonic() < self.end and not self.done.is_set():
+        restarts = [self.seconds / 3 * (i + 1) / RESTARTS for i in range(RESTARTS)]
+        how = signal.SIGTERM
+        while (now := time.monotonic() - self.begun) < self.seconds and not self.done.is_set():
             time.sleep(1)
             if self.node.process.poll() is not None:
                 self.fail(f'the node ended with {self.node.process.returncode}: {self.node.stderr[-1000:]}')
                 break
             self.look()
-            if time.monotonic() > next_restart and self.end - time.monotonic() > self.every_s / 2:
+            if now > (self.cycle + 1) * CYCLE_S:
+                self.cycle += 1
+                player.post(self.node, '{"jsonrpc":"2.0","id":1,"method":"admin_compact"}', over_unix=True, timeout=120)
+            if restarts and now > restarts[0]:
+                restarts.pop(0)
                 self.stop(how)
                 how = signal.SIGKILL if how == signal.SIGTERM else signal.SIGTERM
                 self.start()
-                next_restart = time.monotonic() + self.every_s
         self.done.set()
         for client in self.clients:
             client.join(60)
         if not self.failures:
-            self.hold_to_it(self.node)
-            self.stop(signal.SIGTERM)
+            self.close()
+
+    def close(self):
+        """Once more a restart, then everything is as the clients say, and the shared counter is the sum of what they added."""
+        self.done.clear()
+        self.stop(signal.SIGTERM)
+        self.start()
+        for client in self.clients:
+            client.connect()
+            client.look_up()
+            client.audit(client.wallet.things())
+        data = self.node.rpc('object_get', id=player.KNOWN['counter'])['object']['data']
+        added = sum(c.wallet.added for c in self.clients)
+        if int.from_bytes(wallet.base64.b64decode(data)[:8], 'little') != added:
+            self.fail(f'the shared counter holds {data}, and {added} were added')
+        self.stop(signal.SIGTERM)
 
 
-def slope_percent_per_hour(rows):
-    """Of a line through (seconds, resident), lives apart: each life's rows less their mean, the first minute of a life left out."""
-    last = [r for r in rows if r['seconds'] > rows[-1]['seconds'] / 3]
-    xy = []
-    for life in {r['life'] for r in last}:
-        mine = [r for r in last if r['life'] == life]
-        mine = [r for r in mine if r['seconds'] > mine[0]['seconds'] + min(60, (mine[-1]['seconds'] - mine[0]['seconds']) / 2)]
-        if len(mine) > 10:
-            mx, my = (sum(r[k] for r in mine) / len(mine) for k in ('seconds', 'resident_kib'))
-            xy += [(r['seconds'] - mx, r['resident_kib'] - my) for r in mine]
-    xx = sum(x * x for x, _ in xy)
-    mean = sum(r['resident_kib'] for r in last) / len(last)
-    return sum(x * y for x, y in xy) / xx * 3600 / mean * 100 if xx else float('nan')
+def slope(rows):
+    """Of resident memory, in percent an hour: (the slope, how many cycles, their mean in MiB, seconds that were left out).
+
+    Only the last life counts, without its first third. What is resident follows the database's buffers, which are flushed at each
+    cycle's end; so a cycle is one point, the mean of its samples, and the slope is Theil's and Sen's: the median of those between any two points."""
+    last = [r for r in rows if r['life'] == rows[-1]['life']]
+    begin = last[0]['seconds'] + (last[-1]['seconds'] - last[0]['seconds']) * WARM
+    cycles = {}
+    for row in last:
+        if row['seconds'] >= begin:
+            cycles.setdefault(row['cycle'], []).append(row)
+    whole = sorted(cycles)[1:-1]
+    points = [tuple(statistics.fmean(r[k] for r in cycles[c]) for k in ('seconds', 'resident_kib')) for c in whole]
+    if len(points) < 3:
+        return float('nan'), len(points), 0, begin - last[0]['seconds']
+    mean = statistics.fmean(y for _, y in points)
+    steep = statistics.median((b[1] - a[1]) / (b[0] - a[0]) for i, a in enumerate(points) for b in points[i + 1:])
+    return steep * 3600 / mean * 100, len(points), mean / 1024, begin - last[0]['seconds']
 
 
 def write(rows):
@@ -211,9 +352,8 @@ def write(rows):
 
 def main():
     minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 30
-    every_s = float(sys.argv[2]) if len(sys.argv) > 2 else 300
     print(f'SVM_SEED={SEED}', flush=True)
-    soak = Soak(minutes, every_s)
+    soak = Soak(minutes)
     try:
         soak.run()
     finally:
@@ -222,14 +362,15 @@ def main():
             soak.node.kill()
         shutil.rmtree(soak.top, ignore_errors=True)
     write(soak.rows)
-    slope = slope_percent_per_hour(soak.rows)
-    rows = soak.rows
-    figures = (f'{minutes:g} min, {soak.life} lives, {sum(c.answered for c in soak.clients):,} answers, {sum(c.sent for c in soak.clients):,} payments, '
-               f'{soak.looked_up:,} looked up after restarts, {rows[-1]["applied"]:,} positions; resident {min(r["resident_kib"] for r in rows) // 1024} .. '
-               f'{max(r["resident_kib"] for r in rows) // 1024} MiB, slope {slope:+.2f} %/h; descriptors at most {max(r["descriptors"] for r in rows)}, '
-               f'threads {max(r["threads"] for r in rows)}; p99 at most {max(r["p99_ms"] for r in rows):.0f} ms')
+    percent, cycles, mean, left_out = slope(soak.rows)
+    rows, clients = soak.rows, soak.clients
+    figures = (f'SVM_SEED={SEED}; {minutes:g} min, {soak.life} lives; {sum(c.sent for c in clients):,} transactions, all accounted for, {sum(c.again for c in clients):,} '
+               f'sent again after a restart; {sum(c.audited for c in clients):,} objects compared, {soak.looked_up:,} receipts; {rows[-1]["objects"]:,} objects; '
+               f'slope of resident memory {percent:+.2f} %/h of {mean:.0f} MiB (last life but for its first {left_out:.0f} s: median slope between the means of {cycles} cycles of {CYCLE_S} s); '
+               f'descriptors at most {max(r["descriptors"] for r in rows)}, threads {max(r["threads"] for r in rows)}; '
+               f'p99 {statistics.median(r["p99_ms"] for r in rows):.0f} ms in half the seconds, at most {max(r["p99_ms"] for r in rows):.0f} ms')
     print(figures)
-    if not soak.failures and os.environ.get('LEDGER', '1') == '1' and minutes >= 5:
+    if not soak.failures and os.environ.get('LEDGER', '1') == '1' and minutes >= 10:
         subprocess.run([os.path.join(ROOT, 'scripts', 'ledger'), 'soak', figures], check=False)
     print(f'{0 if soak.failures else 1} passed, {1 if soak.failures else 0} failed')
     sys.exit(1 if soak.failures else 0)
