@@ -222,7 +222,7 @@ $(foreach t,$(UNIT_SRC),$(eval $(call unit_rule,$(t))))
 # The calls of the library that this one makes fail are led through it.
 WRAPPED := malloc calloc realloc fsync fdatasync ftruncate mkdir rename renameat unlinkat write pwritev pread
 $(OUT)/tests/test_store_failing: LDFLAGS_ALL += $(foreach f,$(WRAPPED),-Wl,--wrap=$(f))
-WRAPPED_MEMORY := malloc calloc realloc aligned_alloc
+WRAPPED_MEMORY := malloc calloc realloc aligned_alloc slab_take pool_take
 $(filter %_memory,$(UNIT_BIN)): LDFLAGS_ALL += $(foreach f,$(WRAPPED_MEMORY),-Wl,--wrap=$(f))
 $(OUT)/tests/test_engine_void: LDFLAGS_ALL += -Wl,--wrap=mvcc_seq_next -Wl,--wrap=mvcc_seq_next_many
 

@@ -11,13 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/pool.h"
+#include "base/slab.h"
+
 enum memory_of { MEMORY_OF_ME, MEMORY_OF_OTHERS, MEMORY_OF_ALL };
 
 static _Atomic bool memory_armed;
 static _Atomic unsigned memory_calls, memory_failures;
-static unsigned memory_failing; /* this call fails; 0 = none */
-static bool memory_for_good;    /* and all behind it */
-static size_t memory_least;     /* calls for less are neither counted nor failed */
+static unsigned memory_failing;                    /* this call fails; 0 = none */
+static bool memory_for_good;                       /* and all behind it */
+static bool memory_blocks_only, memory_blocks_not; /* of slab.h and pool.h, or all but those */
 static enum memory_of memory_whose;
 static pthread_t memory_me;
 
@@ -38,13 +41,13 @@ static inline void memory_fail(enum memory_of whose, unsigned n, bool for_good)
 static inline unsigned memory_back(void)
 {
     atomic_store(&memory_armed, false);
-    memory_least = 0;
+    memory_blocks_only = memory_blocks_not = false;
     return atomic_load(&memory_failures);
 }
 
-static inline bool memory_fails(size_t size)
+static inline bool memory_fails(void)
 {
-    if (!atomic_load(&memory_armed) || size < memory_least)
+    if (!atomic_load(&memory_armed))
         return false;
     bool mine = pthread_equal(pthread_self(), memory_me);
     if (memory_whose != MEMORY_OF_ALL && mine != (memory_whose == MEMORY_OF_ME))
@@ -57,6 +60,18 @@ static inline bool memory_fails(size_t size)
     return true;
 }
 
+static _Thread_local bool memory_inside; /* an allocator of our own, which asks for more */
+
+static inline bool memory_calls_fail(void)
+{
+    return !memory_inside && !memory_blocks_only && memory_fails();
+}
+
+static inline bool memory_blocks_fail(void)
+{
+    return !memory_blocks_not && memory_fails();
+}
+
 /* The linker gives the names. */
 #ifdef __clang__
 #pragma clang diagnostic ignored "-Wreserved-identifier"
@@ -66,7 +81,7 @@ static inline bool memory_fails(size_t size)
     void *__wrap_##name parameters;                                                                \
     void *__wrap_##name parameters                                                                 \
     {                                                                                              \
-        if (memory_fails(size))                                                                    \
+        if (memory_calls_fail())                                                                   \
             return NULL;                                                                           \
         void *memory = __real_##name arguments;                                                    \
         if ((fresh) && memory != NULL && atomic_load(&memory_armed))                               \
@@ -77,5 +92,21 @@ MEMORY_WRAP(malloc, bytes, true, (size_t bytes), (bytes))
 MEMORY_WRAP(calloc, n *bytes, false, (size_t n, size_t bytes), (n, bytes))
 MEMORY_WRAP(realloc, bytes, false, (void *at, size_t bytes), (at, bytes))
 MEMORY_WRAP(aligned_alloc, bytes, true, (size_t align, size_t bytes), (align, bytes))
+
+/* What our own allocators give: mostly without a call of malloc's. */
+#define MEMORY_WRAP_BLOCKS(name, parameters, arguments)                                            \
+    void *__real_##name parameters;                                                                \
+    void *__wrap_##name parameters;                                                                \
+    void *__wrap_##name parameters                                                                 \
+    {                                                                                              \
+        if (memory_blocks_fail())                                                                  \
+            return NULL;                                                                           \
+        memory_inside = true;                                                                      \
+        void *memory = __real_##name arguments;                                                    \
+        memory_inside = false;                                                                     \
+        return memory;                                                                             \
+    }
+MEMORY_WRAP_BLOCKS(slab_take, (struct slab_cache * cache, size_t size), (cache, size))
+MEMORY_WRAP_BLOCKS(pool_take, (struct pool * pool, size_t size), (pool, size))
 
 #endif

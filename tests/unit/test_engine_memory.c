@@ -4,8 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine_support.h"
+#include "engine/internal.h"
+#include "engine_rig.h"
 #include "failing_memory.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SLOW true
+#else
+#define SLOW false
+#endif
 
 static struct svm_engine *engine;
 static struct svm_config config;
@@ -72,7 +79,7 @@ START_TEST(an_engine_is_there_or_not)
     for (unsigned n = 1; n <= calls; n++) {
         /* In steps through the many, one by one through what stands before and behind them. */
         bool among = n > 40 && n + 300 < calls;
-        if ((among || getenv("SVM_SHORT")) && ++alike % (among ? 37 : 11) != 0)
+        if ((among || SLOW) && ++alike % (among ? 37 : 11) != 0)
             continue;
         open_without(n, false);
         if (n % 3 == 0)
@@ -145,12 +152,10 @@ START_TEST(cells_are_written_together_or_not_at_all)
         ck_assert_uint_ge(failed, err != SVM_OK);
         ck_assert_msg(err == SVM_OK || err == SVM_E_OVERLOADED, "%s", svm_err_name(err));
         ck_assert_uint_eq(cells_found(), err == SVM_OK ? 20 : 0);
-        if (err == SVM_OK) {
-            teardown(); /* what was had stays: begin anew */
-            setup();
-        }
+        teardown(); /* what was had stays: begin anew */
+        setup();
     } while (failed > 0 || n < 3);
-    ck_assert_uint_gt(n, 5);
+    ck_assert_uint_gt(n, 9);
     teardown();
 }
 END_TEST
@@ -440,6 +445,144 @@ START_TEST(bytes_that_cannot_be_kept_are_refused)
 }
 END_TEST
 
+/* ---- loads ------------------------------------------------------------------------------------------------------- */
+
+static const struct svm_bytes full = {(const uint8_t *)"full", 4},
+                              empty = {(const uint8_t *)"empty", 5},
+                              gone = {(const uint8_t *)"gone", 4}, nothing = {NULL, 0};
+
+static enum svm_err write_cells(void *arg, struct svm_cell_txn *txn)
+{
+    (void)arg;
+    enum svm_err err = svm_cell_put(txn, full, full);
+    if (err == SVM_OK)
+        err = svm_cell_put(txn, empty, nothing);
+    return err == SVM_OK ? svm_cell_del(txn, gone) : err;
+}
+
+static enum svm_err read_cells(struct svm_cell_txn *txn)
+{
+    struct svm_bytes got;
+    enum svm_err err = svm_cell_get(txn, full, &got);
+    if (err == SVM_OK && got.len != 4)
+        return SVM_E_INTERNAL;
+    if (err == SVM_OK)
+        err = svm_cell_get(txn, empty, &got);
+    if (err == SVM_OK && got.len != 0)
+        return SVM_E_INTERNAL;
+    if (err == SVM_OK)
+        err = svm_cell_get(txn, gone, &got);
+    return err;
+}
+
+/* From the disk, where a cell may be empty and a deleted one is. */
+START_TEST(a_cell_is_loaded_or_not)
+{
+    static struct rig rig;
+    struct svm_cell_txn *txn;
+    unsigned n = 0, failed;
+    rig_init(&rig, SVM_SYNC);
+    rig_open(&rig);
+    ck_assert_int_eq(svm_cell_run(rig.engine, write_cells, NULL, SVM_WAIT_DURABLE, NULL, NULL),
+                     SVM_OK);
+    do {
+        rig_reopen(&rig);
+        ck_assert_int_eq(svm_cell_begin(rig.engine, &txn), SVM_OK);
+        memory_blocks_only = true; /* the disks of the rig cannot do without the other */
+        memory_fail(MEMORY_OF_ME, ++n, false);
+        enum svm_err err = read_cells(txn);
+        failed = memory_back();
+        ck_assert_msg(failed > 0 ? err == SVM_E_OVERLOADED || err == SVM_E_IO
+                                 : err == SVM_E_NOT_FOUND,
+                      "call %u: %s", n, svm_err_name(err));
+        ck_assert_int_eq(read_cells(txn), SVM_E_NOT_FOUND);
+        svm_cell_abort(txn);
+    } while (failed > 0);
+    ck_assert_uint_ge(n, 6);
+    rig_deinit(&rig);
+}
+END_TEST
+
+/* The inputs of a transaction, its record, and what it creates. */
+START_TEST(an_input_is_loaded_or_not)
+{
+    static struct rig rig;
+    unsigned n = 0, failed;
+    do {
+        rig_init(&rig, SVM_SYNC);
+        rig_open(&rig);
+        engine = rig.engine;
+        make(_i ? 3 : 0);
+        memory_blocks_only = true;
+        n++;
+        memory_fail(MEMORY_OF_ME, n, n % 2 == 0);
+        enum svm_err err = run_here(&tx);
+        failed = memory_back();
+        ck_assert_msg(err == SVM_OK || (failed > 0 &&
+                                        (typed(err) || err == SVM_E_BUSY || err == SVM_E_INTERNAL)),
+                      "call %u: %s", n, svm_err_name(err));
+        if (err != SVM_OK)
+            ck_assert_int_eq(run_here(&tx), SVM_OK);
+        ck_assert_uint_eq(rig_balance(&rig, "alice spare 0"), _i ? 999 : 990);
+        rig_deinit(&rig);
+    } while (failed > 0);
+    ck_assert_uint_gt(n, 4);
+}
+END_TEST
+
+/* ---- receipts ---------------------------------------------------------------------------------------------------- */
+
+static struct svm_digest digest_of(uint64_t n)
+{
+    struct svm_digest digest;
+    for (size_t k = 0; k < sizeof digest.b; k += 8) {
+        n = n * 6364136223846793005u + 1442695040888963407u;
+        uint64_t word = n ^ n >> 29;
+        memcpy(digest.b + k, &word, 8);
+    }
+    return digest;
+}
+
+/* Places for more digests cannot be had: the old ones serve until they are nearly full, and nobody is forgotten. */
+START_TEST(receipts_that_cannot_grow)
+{
+    enum { TRIES = 80000 };
+    static bool in[TRIES];
+    unsigned entered = 0, wrong = 0;
+    struct receipt_entry *entry;
+    struct svm_digest digest = {{0}};
+    struct pool *pool = pool_create();
+    struct receipt_table *table = receipts_create(1);
+    memory_fail(MEMORY_OF_ME, 1, true);
+    struct receipt_table *none = receipts_create(1);
+    enum receipts_enter_result result = receipts_enter(table, pool, &digest, 1, &entry);
+    (void)memory_back();
+    ck_assert_ptr_null(none);
+    ck_assert_int_eq(result, RECEIPTS_NO_MEMORY);
+    for (unsigned i = 0; i < TRIES; i++) {
+        digest = digest_of(i);
+        memory_blocks_not = true; /* entries are had, places are not */
+        memory_fail(MEMORY_OF_ME, 1, true);
+        in[i] = receipts_enter(table, pool, &digest, 1, &entry) == RECEIPTS_ENTERED;
+        (void)memory_back();
+        entered += in[i];
+    }
+    ck_assert_uint_gt(entered, 100);
+    ck_assert_uint_lt(entered, TRIES);
+    for (unsigned i = 0; i < TRIES; i++) {
+        digest = digest_of(i);
+        entry = receipts_find(table, &digest);
+        wrong += (entry != NULL) != in[i];
+        if (entry)
+            receipts_unlock(table, entry);
+    }
+    ck_assert_uint_eq(wrong, 0);
+    receipts_destroy(table);
+    receipts_destroy(NULL);
+    pool_destroy(pool);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("engine");
@@ -451,6 +594,9 @@ int main(void)
     tcase_add_loop_test(tc, a_question_has_its_answer_or_none, 0, 8);
     tcase_add_loop_test(tc, a_transaction_is_executed_or_not, 0, 4);
     tcase_add_test(tc, workers_without_memory_refuse);
+    tcase_add_test(tc, a_cell_is_loaded_or_not);
+    tcase_add_loop_test(tc, an_input_is_loaded_or_not, 0, 2);
+    tcase_add_test(tc, receipts_that_cannot_grow);
     tcase_add_test(tc, bytes_that_cannot_be_kept_are_refused);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);

@@ -96,7 +96,7 @@ START_TEST(an_index_that_cannot_grow)
     uint32_t refused = 0, entered = 1;
     mvcc_unhold(mvcc_bed_hold(&bed, 0, 1, 0));
     in[0] = true;
-    memory_least = 65 * sizeof(uint64_t); /* arrays, not blocks */
+    memory_blocks_not = true; /* arrays fail */
     memory_fail(MEMORY_OF_ME, 1, true);
     for (uint32_t n = 1; n < TRIES; n++) {
         uint8_t key[32];
