@@ -77,6 +77,8 @@ static enum svm_err load_cell(struct svm_engine *engine, struct mvcc_head *head,
     enum svm_err err =
         store_cell_get(engine->store, (struct svm_bytes){head->key, head->key_len}, &seq,
                        &loading->number, &deleted, loading_alloc_cell, loading, &len);
+    if (err == SVM_OK && !loading->version) /* an empty value is none that the store misses */
+        err = SVM_E_NO_MEMORY;
     if (err == SVM_OK) {
         cell_version_number_set(loading->version, loading->number);
         loading->version->begin_seq = seq;
