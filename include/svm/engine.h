@@ -391,6 +391,7 @@ struct svm_stats {
     uint32_t gc_interval_ms, gc_threshold, gc_adaptive;
     /* storage */
     uint64_t log_groups, log_bytes, log_syncs, log_sync_us, dirty_bytes, disk_free_bytes;
+    uint64_t log_paced_us; /* groups have waited so long because the state was behind */
     uint64_t state_rows_written, history_pruned, receipts_pruned;
     bool read_only;
     /* queues */

@@ -118,7 +118,8 @@ const struct option options_table[] = {
     NUMBER("cache.bytes", OPTION_BYTES, engine.cache_bytes, MIB, 64 * TIB, "512MiB", YES,
            "Objects and cells kept in memory once they are on disk."),
     NUMBER("storage.dirty_bytes_max", OPTION_BYTES, engine.dirty_bytes_max, MIB, TIB, "512MiB", YES,
-           "Log not yet folded into the state; beyond it OVERLOADED."),
+           "Log not yet folded into the state; beyond it OVERLOADED, and commits are slowed down "
+           "well before."),
     NUMBER("storage.disk_free_min", OPTION_BYTES, engine.disk_free_min_bytes, 0, 64 * TIB, "1GiB",
            YES, "Free space below which writes are refused and reads still served."),
     NUMBER("receipts.seconds", OPTION_SECONDS, engine.receipts_seconds, 1, 36500 * DAY_SECONDS,

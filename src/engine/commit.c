@@ -406,6 +406,18 @@ static void wake_materialiser(struct svm_engine *engine)
         park_wake(&engine->materialise_park);
 }
 
+/* What C does beside groups. */
+static void look_after(struct svm_engine *engine)
+{
+    sync_by_interval(engine, atomic_load(&engine->draining));
+    if (engine->memory)
+        walk_quiet(engine);
+    else
+        walk_durable(engine);
+    walk_parked(engine);
+    walk_stranded(engine);
+}
+
 bool committer_step(struct svm_engine *engine)
 {
     struct group group = {.first =
@@ -425,14 +437,32 @@ bool committer_step(struct svm_engine *engine)
         group_answer(engine, &group, failed);
         wake_materialiser(engine);
     }
-    sync_by_interval(engine, atomic_load(&engine->draining));
-    if (engine->memory)
-        walk_quiet(engine);
-    else
-        walk_durable(engine);
-    walk_parked(engine);
-    walk_stranded(engine);
+    look_after(engine);
     return busy;
+}
+
+/* The state is behind: the next group waits for a while, and whoever waits for it with it. Not when there will be no more. */
+static bool keep_pace(struct svm_engine *engine)
+{
+    enum { SHORT_US = 100, LOOK_US = 10000 };
+    if (engine->memory || atomic_load(&engine->draining) || atomic_load(&engine->stop_committer) ||
+        atomic_load(&engine->fatal) != SVM_OK)
+        return false;
+    struct store_counts counts;
+    store_counts(engine->store, &counts);
+    const uint64_t now_ns = engine_now_ns(engine);
+    const uint64_t wait_us =
+        pace_look(&engine->pace, now_ns, counts.log_bytes, store_dirty_bytes(engine->store),
+                  config_of(engine)->dirty_bytes_max) /
+        1000;
+    if (wait_us < SHORT_US)
+        return false;
+    look_after(engine);
+    park_wait(&engine->pace_park, park_prepare(&engine->pace_park),
+              wait_us < LOOK_US ? (uint32_t)wait_us : LOOK_US);
+    count_add(&engine->paced_us, (engine_now_ns(engine) - now_ns) / 1000);
+    atomic_fetch_add_explicit(&engine->committer_ticks, 1, memory_order_relaxed);
+    return true;
 }
 
 /* While nobody waits for the disk, what is executed gathers for a while: a group and its sync cost as much for one as for a hundred. Who
@@ -458,9 +488,11 @@ void committer_main(void *arg)
 {
     enum { IDLE_US = 100000 };
     struct svm_engine *engine = arg;
+    pace_init(&engine->pace, engine_now_ns(engine), 0, store_dirty_bytes(engine->store),
+              config_of(engine)->dirty_bytes_max);
     for (;;) {
         linger(engine);
-        if (committer_step(engine))
+        if (keep_pace(engine) || committer_step(engine))
             continue;
         complete_executed(engine);
         uint32_t ticket = park_prepare(&engine->commit_park);

@@ -6,6 +6,7 @@
  *   order.c     the solo order and the dependency scheduler                           W (under order_lock)
  *   receipts.c  receipts by digest = the dedupe table, and who waits for them         any thread
  *   commit.c    hand-over in order of seq, groups, durability, last answers           W (executed), C (durable)
+ *   pace.c      how fast the log may grow while the state is behind it                C
  *   maintain.c  floor, collection, materialiser, retention, disk and clock watch      G, S
  *   owners.c    owner index of what is not materialised yet (owner_tree.c, owner_log.c)  any thread
  *   query.c     snapshots, objects, lists, scans                                      any thread
@@ -39,6 +40,7 @@
 #include "base/thread.h"
 #include "engine/hooks.h"
 #include "engine/owners.h"
+#include "engine/pace.h"
 #include "exec/exec.h"
 #include "model/model.h"
 #include "mvcc/mvcc.h"
@@ -374,6 +376,9 @@ struct svm_engine {
     struct receipt_line line;   /* C; not in memory mode */
     struct park applied_park, durable_park; /* interactive commits that wait */
     uint64_t last_sync_ns;                  /* C */
+    struct pace pace;                       /* C: how fast the log may grow */
+    struct park pace_park;                  /* nobody wakes it */
+    _Atomic uint64_t paced_us;              /* C has waited so long for the materialiser */
     struct job_list parked;                 /* C: refusals that rest on what is not durable */
     struct ring *park_ring;                 /* W -> C */
     _Atomic uint64_t committer_ticks;

@@ -559,6 +559,7 @@ static struct svm_engine *make(const struct svm_config *config)
     pthread_mutex_init(&engine->state_lock, NULL);
     pthread_mutex_init(&engine->fatal_lock, NULL);
     park_init(&engine->commit_park);
+    park_init(&engine->pace_park);
     park_init(&engine->applied_park);
     park_init(&engine->durable_park);
     park_init(&engine->gc_park);

@@ -173,6 +173,7 @@ static void storage(struct svm_engine *engine, struct svm_stats *s)
     s->log_bytes = counts.log_bytes;
     s->log_syncs = counts.syncs;
     s->log_sync_us = counts.sync_us;
+    s->log_paced_us = atomic_load(&engine->paced_us);
     s->dirty_bytes = store_dirty_bytes(engine->store);
     s->disk_free_bytes = engine->memory ? 0 : store_disk_free(engine->store);
     s->state_rows_written = counts.rows;

@@ -174,6 +174,9 @@ static void storage(struct text *text, const struct svm_stats *stats)
     one(text, "supervm_wal_syncs_total", "counter", "Calls of fsync.", stats->log_syncs);
     seconds(text, "supervm_wal_sync_seconds_total", "counter", "Time spent in fsync.",
             stats->log_sync_us);
+    seconds(text, "supervm_wal_paced_seconds_total", "counter",
+            "Time that commit groups have waited because the state store was behind.",
+            stats->log_paced_us);
     one(text, "supervm_wal_dirty_bytes", "gauge", "Log not yet in the state store.",
         stats->dirty_bytes);
     one(text, "supervm_state_rows_written_total", "counter", "Rows written to the state store.",

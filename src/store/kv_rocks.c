@@ -45,6 +45,7 @@ enum {
     BLOCK_BYTES =
         16 << 10, /* of a table: a read takes one, a compaction all, and a call for each */
     READ_AHEAD_BYTES = 2 * MIB, /* of a compaction */
+    SYNC_AHEAD_BYTES = MIB,     /* of a file are handed to the disk while the rest is made */
     AHEAD = 6,                  /* rows fetched into the cache before their turn */
     LINE_BYTES = 64,
     OPEN_FILES_MAX = 512,
@@ -445,6 +446,7 @@ static void options_state(rocksdb_options_t *options, rocksdb_block_based_table_
     rocksdb_options_set_compression_per_level(options, levels, LEVELS);
     rocksdb_options_set_write_buffer_size(options, STATE_BUFFER_BYTES);
     rocksdb_options_compaction_readahead_size(options, READ_AHEAD_BYTES);
+    rocksdb_options_set_bytes_per_sync(options, SYNC_AHEAD_BYTES);
     rocksdb_options_set_target_file_size_base(options, 64 * MIB);
     rocksdb_options_set_max_bytes_for_level_base(options, 512 * MIB);
     rocksdb_options_set_level0_file_num_compaction_trigger(options, LEVEL0_COMPACT);
