@@ -234,18 +234,15 @@ START_TEST(a_maintained_object_is_waited_for)
 }
 END_TEST
 
-/* What is only read: claimed by somebody, or by the collector. */
-START_TEST(a_claimed_read_is_busy)
+/* alice's coin pays herself, and the counter is only read. */
+static void pay_beside_counter(struct support_tx *tx)
 {
     struct svm_dev_account sender;
     struct svm_chain_info info;
     struct svm_refusal refusal;
     struct svm_id id, coin;
-    struct support_tx tx;
-    struct rig_call call;
     uint8_t raw[1024];
     size_t len;
-    open_with_object("counter");
     svm_dev_object_id(&id, "counter");
     svm_dev_object_id(&coin, "alice spare 0");
     svm_dev_account(&sender, support_account("alice"));
@@ -261,10 +258,19 @@ START_TEST(a_claimed_read_is_busy)
     ck_assert_msg(svm_tx_builder_finish(builder, raw, sizeof raw, &len, &refusal) == SVM_OK, "%s",
                   refusal.reason);
     svm_tx_builder_destroy(builder);
-    ck_assert_int_eq(svm_tx_sign(tx.buf, sizeof tx.buf, &tx.bytes.len, (struct svm_bytes){raw, len},
-                                 &sender.key),
+    ck_assert_int_eq(svm_tx_sign(tx->buf, sizeof tx->buf, &tx->bytes.len,
+                                 (struct svm_bytes){raw, len}, &sender.key),
                      SVM_OK);
-    tx.bytes.ptr = tx.buf;
+    tx->bytes.ptr = tx->buf;
+}
+
+/* What is only read: claimed by somebody, or by the collector. */
+START_TEST(a_claimed_read_is_busy)
+{
+    struct support_tx tx;
+    struct rig_call call;
+    open_with_object("counter");
+    pay_beside_counter(&tx);
     if (_i)
         maintain(true);
     else
@@ -281,6 +287,167 @@ START_TEST(a_claimed_read_is_busy)
 }
 END_TEST
 
+/* It is claimed while the transaction is at work: that is seen before it takes a position. */
+START_TEST(a_read_is_claimed_meanwhile)
+{
+    struct support_tx tx;
+    struct rig_call call;
+    open_with_object("counter");
+    pay_beside_counter(&tx);
+    uint64_t before = svm_applied_seq(rig.engine);
+    atomic_store(&rig.at_claims, 0);
+    atomic_store(&rig.claims_held, true);
+    rig_submit(&rig, &call, &tx, SVM_WAIT_EXECUTED);
+    while (atomic_load(&rig.at_claims) == 0)
+        rig_sleep(1);
+    claim();
+    atomic_store(&rig.claims_held, false);
+    ck_assert(rig_answered(&call, 5000));
+    ck_assert_int_eq(call.err, SVM_E_BUSY);
+    ck_assert_uint_eq(svm_applied_seq(rig.engine), before); /* not even a void one */
+    let_go();
+    rig_do(&rig, &tx, SVM_WAIT_EXECUTED, SVM_OK, &call);
+    mvcc_unhold(head);
+    rig_deinit(&rig);
+}
+END_TEST
+
+/* Admitted in time, and it is too late when the claim has gone. */
+START_TEST(who_waits_may_expire)
+{
+    struct support_tx tx;
+    struct rig_call call;
+    open_with_object(_i ? "counter" : "alice spare 0");
+    rig.config.busy_attempts_max = 1000000;
+    svm_reconfigure(rig.engine, &rig.config);
+    if (_i)
+        support_add(&tx, rig.engine, "alice", "counter", 1, 1);
+    else
+        support_pay(&tx, rig.engine, "alice", "alice spare 0", 0, "bob", 10);
+    claim();
+    rig_submit(&rig, &call, &tx, SVM_WAIT_EXECUTED);
+    ck_assert(!rig_answered(&call, 20));
+    rig_pass(&rig, 61000);
+    rig_sleep(20);
+    let_go();
+    ck_assert(rig_answered(&call, 5000));
+    ck_assert_int_eq(call.err, SVM_E_EXPIRED);
+    ck_assert_uint_eq(rig_balance(&rig, "alice spare 0"), 1000);
+    ck_assert_uint_eq(support_counter(rig.engine, "counter"), 0);
+    mvcc_unhold(head);
+    rig_deinit(&rig);
+}
+END_TEST
+
+/* Somebody has guessed the id that is about to be made, and looks there. */
+START_TEST(a_new_object_s_place_is_claimed)
+{
+    struct support_tx tx;
+    struct rig_call call;
+    struct svm_id id;
+    struct svm_receipt *receipt;
+    rig_init(&rig, SVM_MEMORY);
+    rig.config.busy_attempts_max = 3;
+    rig.config.gc_enabled = 0;
+    rig_open(&rig);
+    support_pay(&tx, rig.engine, "alice", "alice spare 0", 1, "bob", 10); /* a coin for bob */
+    svm_tx_new_object_id(&id, &tx.digest, 0);
+    struct mvcc_thread *thread = mvcc_thread_create(rig.engine->mvcc);
+    mvcc_online(thread);
+    ck_assert(mvcc_hold_new(rig.engine->objects, thread, id.b, sizeof id.b, &head)); /* claimed */
+    rig_do(&rig, &tx, SVM_WAIT_EXECUTED, SVM_E_BUSY, &call);
+    ck_assert_uint_eq(rig_balance(&rig, "alice spare 0"), 1000);
+    mvcc_release(head, MVCC_ABSENT);
+    rig_do(&rig, &tx, SVM_WAIT_EXECUTED, SVM_OK, &call);
+    ck_assert_uint_eq(rig_balance(&rig, "alice spare 0"), 990);
+    ck_assert_int_eq(svm_receipt_get(rig.engine, &tx.digest, &receipt), SVM_OK);
+    ck_assert_mem_eq(receipt->changes[0].id.b, id.b, sizeof id.b);
+    svm_receipt_free(receipt);
+    mvcc_unhold(head);
+    mvcc_offline(thread);
+    mvcc_thread_destroy(thread);
+    rig_deinit(&rig);
+}
+END_TEST
+
+/* ---- ends -------------------------------------------------------------------------------------------------------------- */
+
+static void *drain(void *arg)
+{
+    (void)arg;
+    svm_engine_drain(rig.engine);
+    return NULL;
+}
+
+static pthread_t drainer;
+
+static enum svm_err put_and_drain(void *arg, struct svm_cell_txn *txn)
+{
+    unsigned *runs = arg;
+    if (*runs == 0) {
+        ck_assert_int_eq(pthread_create(&drainer, NULL, drain, NULL), 0);
+        while (svm_health(rig.engine, NULL) != SVM_E_SHUTTING_DOWN)
+            rig_sleep(1);
+    }
+    return put_both(arg, txn);
+}
+
+/* The node drains while a closure loses its race: it is not tried again. */
+START_TEST(a_drain_ends_the_attempts)
+{
+    unsigned runs = 0;
+    cells_open(SVM_SYNC);
+    claim();
+    enum svm_err err =
+        svm_cell_run(rig.engine, put_and_drain, &runs, SVM_WAIT_EXECUTED, NULL, NULL);
+    ck_assert_int_eq(err, SVM_E_SHUTTING_DOWN);
+    ck_assert_uint_eq(runs, 1);
+    pthread_join(drainer, NULL);
+    let_go();
+    mvcc_unhold(head);
+    rig_deinit(&rig);
+}
+END_TEST
+
+static enum svm_err put_own(void *arg, struct svm_cell_txn *txn)
+{
+    return svm_cell_put(txn, (struct svm_bytes){arg, 2}, one);
+}
+
+/* A batch large enough for helpers, and no session for them: the caller does it all. */
+START_TEST(helpers_without_a_session)
+{
+    enum { MANY = 600 };
+    static struct svm_cell_job jobs[MANY];
+    static uint8_t keys[MANY][2];
+    struct svm_cell_batch_stats stats;
+    rig_init(&rig, SVM_MEMORY);
+    rig.config.sessions_max = 1;
+    rig.config.workers = 4;
+    rig_open(&rig);
+    for (unsigned round = 0; round < 10; round++) {
+        for (unsigned i = 0; i < MANY; i++) {
+            memcpy(keys[i], &i, 2);
+            jobs[i] = (struct svm_cell_job){.fn = put_own, .arg = keys[i], .fast = i % 2};
+        }
+        svm_cell_run_batch(rig.engine, jobs, MANY, SVM_WAIT_EXECUTED, &stats);
+        ck_assert_uint_eq(stats.fast, MANY / 2);
+        ck_assert_uint_eq(stats.consensus, MANY / 2);
+        ck_assert_uint_eq(stats.failed, 0);
+    }
+    uint64_t seq = 0;
+    ck_assert_int_eq(svm_cell_run(rig.engine, put_own, keys[0], SVM_WAIT_DURABLE, &seq, NULL),
+                     SVM_OK);
+    ck_assert_uint_eq(seq, svm_applied_seq(rig.engine));
+    struct svm_cell_txn *txn;
+    ck_assert_int_eq(svm_cell_begin(rig.engine, &txn), SVM_OK);
+    ck_assert_int_eq(put_own(keys[1], txn), SVM_OK);
+    ck_assert_int_eq(svm_cell_commit(txn, SVM_WAIT_DURABLE, &seq, NULL), SVM_OK);
+    ck_assert_uint_eq(seq, svm_applied_seq(rig.engine));
+    rig_deinit(&rig);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("engine");
@@ -292,6 +459,11 @@ int main(void)
     tcase_add_loop_test(tc, a_claimed_object_is_busy, 0, 2);
     tcase_add_loop_test(tc, a_maintained_object_is_waited_for, 0, 3);
     tcase_add_loop_test(tc, a_claimed_read_is_busy, 0, 2);
+    tcase_add_test(tc, a_read_is_claimed_meanwhile);
+    tcase_add_loop_test(tc, who_waits_may_expire, 0, 2);
+    tcase_add_test(tc, a_new_object_s_place_is_claimed);
+    tcase_add_test(tc, a_drain_ends_the_attempts);
+    tcase_add_test(tc, helpers_without_a_session);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
