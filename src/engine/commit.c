@@ -201,8 +201,7 @@ struct group {
 
 static bool group_write(struct svm_engine *engine, struct group *group)
 {
-    if (group->last < group->first)
-        return true;
+    SVM_ASSERT(group->first <= group->last);
     if (store_group_commit(engine->store, group->first, group->last, group->node_ms) == SVM_OK)
         return true;
     engine_fail(engine, SVM_E_IO, store_failure(engine->store));

@@ -18,11 +18,12 @@ enum memory_of { MEMORY_OF_ME, MEMORY_OF_OTHERS, MEMORY_OF_ALL };
 
 static _Atomic bool memory_armed;
 static _Atomic unsigned memory_calls, memory_failures;
-static unsigned memory_failing;                    /* this call fails; 0 = none */
-static bool memory_for_good;                       /* and all behind it */
-static bool memory_blocks_only, memory_blocks_not; /* of slab.h and pool.h, or all but those */
-static enum memory_of memory_whose;
-static pthread_t memory_me;
+static _Atomic unsigned memory_failing; /* this call fails; 0 = none */
+static _Atomic bool memory_for_good;    /* and all behind it */
+static _Atomic bool memory_blocks_only,
+    memory_blocks_not; /* of slab.h and pool.h, or all but those */
+static _Atomic enum memory_of memory_whose;
+static _Atomic pthread_t memory_me;
 
 /* memory_fail: from now on the Nth call for memory of WHOSE threads fails, with all behind it when FOR_GOOD; N = 0: they are counted.
  * MEMORY_OF_ME: the thread that says so. */

@@ -219,7 +219,7 @@ START_TEST(a_spoiled_row_is_survived)
     unsigned refused = 0;
     size_t len = 1;
     open_with_cell();
-    for (size_t at = 0; at < len; at++) {
+    for (size_t at = 0; at < len; at += getenv("SVM_SHORT") && at > 30 ? 5 : 1) {
         atomic_store(&spoiled, (int)at);
         enum svm_err err = _i ? read_cell() : read_object();
         atomic_store(&spoiled, -1);
