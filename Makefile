@@ -352,7 +352,11 @@ power-long: ## power cuts: 1,000 in each mode, and a longer log cut at every byt
 crash-long: ## kill -9: 1,000 cycles in each mode and every named point 20 times; goes on where it was stopped
 	@tests/crash/run long
 
-.PHONY: fail-long
+.PHONY: fail-long valgrind
+valgrind: ## every unit test under memcheck, the portable path: an hour, a row in the ledger
+	@scripts/setup test
+	@scripts/valgrind
+
 fail-long: ## failing calls: under the sanitizers, and every socket call of the daemon; ten minutes, a row in the ledger
 	@tests/fail/run long
 
@@ -374,9 +378,9 @@ overload-long: ## more load than a node can take, clocks that leap, stops of 30 
 	@LONG=1 tests/overload/run
 
 MINUTES ?= 30
-soak: ## mixed load with restarts for MINUTES (30): nothing lost, memory, descriptors and latencies recorded in build/soak.csv
+soak: ## mixed load with restarts for MINUTES (30): nothing lost, memory steady; build/soak.csv, a row in the ledger
 	@$(MAKE) --no-print-directory -j2 all
-	@tests/overload/soak.py $(MINUTES) 600
+	@tests/overload/soak.py $(MINUTES)
 
 sim: ## SEED=n: the simulation of one seed, with the end of its transcript; without: a thousand
 	@tests/sim/run $(if $(SEED),seed $(SEED))

@@ -11,6 +11,7 @@ them after a restart and at the end. What had no answer is sent again.
 In the first third of the time there are five restarts (SIGTERM and kill -9 in turn), then one life to the end. Every 20 s the database is told to
 compact, so that its buffers come and go evenly. Every second resident memory, descriptors, threads, the floor's lag, dirty bytes and the
 slowest answers are written to build/soak.csv; build/soak.svg is made of it (gnuplot, if it is there)."""
+import collections
 import http.client
 import json
 import os
@@ -36,7 +37,7 @@ from test_http import exchange, request  # noqa: E402
 SEED = int(os.environ.get('SVM_SEED', '0')) or random.SystemRandom().randrange(1 << 32)
 RATE = float(os.environ.get('RATE', '2000'))  # transactions a second, all clients
 ROUND, ACCOUNTS, COUNTERS, EACH = 60, 250, 20, 3000
-RESTARTS, CYCLE_S, WARM = 5, 20, 1 / 3  # of the last life
+RECEIPTS_S, RESTARTS, CYCLE_S, WARM = 60, 5, 20, 1 / 3  # of the last life
 FIELDS = ('seconds life cycle resident_kib descriptors threads applied durable materialised dirty_bytes versions objects cache_bytes answered '
           'p50_ms p99_ms max_ms').split()
 SAMPLES = {'applied': 'supervm_seq_applied', 'durable': 'supervm_seq_durable', 'materialised': 'supervm_seq_materialised',
@@ -45,7 +46,7 @@ SAMPLES = {'applied': 'supervm_seq_applied', 'durable': 'supervm_seq_durable', '
 LATER = ('OVERLOADED', 'SHUTTING_DOWN', 'BUSY', 'STORAGE_READ_ONLY', 'RETRIES_EXHAUSTED')
 
 # Everything that has a size comes to it within a minute or two.
-SMALL = ('--receipts.seconds', '60', '--tx.expiry_max', '50s', '--log-level', 'warn', '--cache.bytes', '8MiB', '--tx.dedupe_bytes', '8MiB',
+SMALL = ('--receipts.seconds', str(RECEIPTS_S), '--tx.expiry_max', '50s', '--log-level', 'warn', '--cache.bytes', '8MiB', '--tx.dedupe_bytes', '8MiB',
          '--storage.dirty_bytes_max', '32MiB')
 
 
@@ -62,8 +63,8 @@ class Client(threading.Thread):
         self.node = self.connection = self.wallet = None
         self.to_audit = False
         self.loose = []  # rounds that were executed, and not yet known to be durable
-        self.durable = []  # (digest, position, when), the newest: held against the node after a restart
-        self.sent = self.again = self.audited = 0
+        self.durable = collections.deque(maxlen=20000)  # (digest, position, when), the newest: held against the node, also after a restart
+        self.sent = self.again = self.audited = self.looked_up = 0
         self.took = []
 
     # ---- talking -------------------------------------------------------------------------------------------------------
@@ -121,8 +122,8 @@ class Client(threading.Thread):
         if receipt['status'] == 'pending':
             return False
         self.expect(receipt['status'] in (wait, 'durable') and receipt['digest'] == '0x' + tx.digest.hex(), f'{receipt}')
-        if receipt['status'] == 'durable' and self.rng.random() < 0.05:
-            self.durable = (self.durable + [(receipt['digest'], receipt['seq'], time.monotonic())])[-50:]
+        if receipt['status'] == 'durable':
+            self.durable.append((receipt['digest'], receipt['seq'], time.monotonic()))
         if tx.done:
             tx.done(tx.digest)
             tx.done = None
@@ -136,7 +137,7 @@ class Client(threading.Thread):
             try:
                 for txs in self.loose:
                     self.send_again(txs)
-                self.look_up()
+                self.look_up(200)
                 return
             except Restarted:
                 continue
@@ -156,12 +157,12 @@ class Client(threading.Thread):
 
     # ---- what must hold ------------------------------------------------------------------------------------------------
 
-    def look_up(self):
-        for digest, seq, when in self.durable:
-            if time.monotonic() - when < 40:
+    def look_up(self, count):
+        for digest, seq, when in self.rng.sample(self.durable, min(count, len(self.durable))):
+            if time.monotonic() - when < RECEIPTS_S - 20:
                 got = self.call('tx_get', digest=digest)
                 self.expect(got['seq'] == seq and got['status'] == 'durable', f'{digest} was durable at {seq}, and is {got}')
-                self.soak.looked_up += 1
+                self.looked_up += 1
 
     def audit(self, things):
         for at in range(0, len(things), 200):
@@ -172,7 +173,7 @@ class Client(threading.Thread):
             self.audited += len(some)
 
     def spot_check(self):
-        kind = self.rng.randrange(4)
+        kind = self.rng.randrange(5)
         if kind == 0:
             self.audit(self.rng.sample(self.wallet.counters, 20) + self.rng.sample(self.wallet.purses, 5))
         elif kind == 1:
@@ -185,6 +186,8 @@ class Client(threading.Thread):
             gone = self.wallet.deleted[-20:]
             items = self.call('object_getMany', ids=['0x' + ident.hex() for ident in gone])['items'] if gone else []
             self.expect(all(i['object'] is None for i in items), 'a deleted object is there')
+        elif kind == 3:
+            self.look_up(20)
         else:
             self.call('stats_summary')
 
@@ -235,7 +238,7 @@ class Soak:
         self.begun = time.monotonic()
         self.seconds = minutes * 60
         self.done, self.node, self.failures = threading.Event(), None, []
-        self.looked_up, self.life, self.cycle, self.rows = 0, 0, 0, []
+        self.life, self.cycle, self.rows = 0, 0, []
         self.top = tempfile.mkdtemp(prefix='supervm-soak-')
         self.clients = [Client(self, n) for n in ('alice', 'bob', 'carol', 'dave')]
 
@@ -308,7 +311,7 @@ class Soak:
         self.start()
         for client in self.clients:
             client.connect()
-            client.look_up()
+            client.look_up(200)
             client.audit(client.wallet.things())
         data = self.node.rpc('object_get', id=player.KNOWN['counter'])['object']['data']
         added = sum(c.wallet.added for c in self.clients)
@@ -365,7 +368,7 @@ def main():
     percent, cycles, mean, left_out = slope(soak.rows)
     rows, clients = soak.rows, soak.clients
     figures = (f'SVM_SEED={SEED}; {minutes:g} min, {soak.life} lives; {sum(c.sent for c in clients):,} transactions, all accounted for, {sum(c.again for c in clients):,} '
-               f'sent again after a restart; {sum(c.audited for c in clients):,} objects compared, {soak.looked_up:,} receipts; {rows[-1]["objects"]:,} objects; '
+               f'sent again after a restart; {sum(c.audited for c in clients):,} objects compared, {sum(c.looked_up for c in clients):,} receipts; {rows[-1]["objects"]:,} objects; '
                f'slope of resident memory {percent:+.2f} %/h of {mean:.0f} MiB (last life but for its first {left_out:.0f} s: median slope between the means of {cycles} cycles of {CYCLE_S} s); '
                f'descriptors at most {max(r["descriptors"] for r in rows)}, threads {max(r["threads"] for r in rows)}; '
                f'p99 {statistics.median(r["p99_ms"] for r in rows):.0f} ms in half the seconds, at most {max(r["p99_ms"] for r in rows):.0f} ms')
