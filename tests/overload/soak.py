@@ -8,7 +8,7 @@ whose coins are merged and deleted again, scratch objects; a shared counter in t
 is less than the population needs. A client knows what each object must be, and holds the node to it: some after each round, all of
 them after a restart and at the end. What had no answer is sent again.
 
-In the first third of the time there are five restarts (SIGTERM and kill -9 in turn), then one life to the end. Every 20 s the database is told to
+In the first sixth of the time there are five restarts (SIGTERM and kill -9 in turn), then one life to the end. Every 20 s the database is told to
 compact, so that its buffers come and go evenly. Every second resident memory, descriptors, threads, the floor's lag, dirty bytes and the
 slowest answers are written to build/soak.csv; build/soak.svg is made of it (gnuplot, if it is there)."""
 import collections
@@ -37,7 +37,7 @@ from test_http import exchange, request  # noqa: E402
 SEED = int(os.environ.get('SVM_SEED', '0')) or random.SystemRandom().randrange(1 << 32)
 RATE = float(os.environ.get('RATE', '2000'))  # transactions a second, all clients
 ROUND, ACCOUNTS, COUNTERS, EACH = 60, 250, 20, 3000
-RECEIPTS_S, RESTARTS, CYCLE_S, WARM = 60, 5, 20, 1 / 3  # of the last life
+RECEIPTS_S, RESTARTS, CYCLE_S, WARM = 60, 5, 20, 0.4  # of the last life
 FIELDS = ('seconds life cycle resident_kib descriptors threads applied durable materialised dirty_bytes versions objects cache_bytes answered '
           'p50_ms p99_ms max_ms').split()
 SAMPLES = {'applied': 'supervm_seq_applied', 'durable': 'supervm_seq_durable', 'materialised': 'supervm_seq_materialised',
@@ -282,7 +282,7 @@ class Soak:
         self.start()
         for client in self.clients:
             client.start()
-        restarts = [self.seconds / 3 * (i + 1) / RESTARTS for i in range(RESTARTS)]
+        restarts = [self.seconds / 6 * (i + 1) / RESTARTS for i in range(RESTARTS)]
         how = signal.SIGTERM
         while (now := time.monotonic() - self.begun) < self.seconds and not self.done.is_set():
             time.sleep(1)
@@ -323,7 +323,7 @@ class Soak:
 def slope(rows):
     """Of resident memory, in percent an hour: (the slope, how many cycles, their mean in MiB, seconds that were left out).
 
-    Only the last life counts, without its first third. What is resident follows the database's buffers, which are flushed at each
+    Only the last life counts, without its first two fifths. What is resident follows the database's buffers, which are flushed at each
     cycle's end; so a cycle is one point, the mean of its samples, and the slope is Theil's and Sen's: the median of those between any two points."""
     last = [r for r in rows if r['life'] == rows[-1]['life']]
     begin = last[0]['seconds'] + (last[-1]['seconds'] - last[0]['seconds']) * WARM
