@@ -23,8 +23,8 @@ struct block {
 
 struct chunk {
     struct chunk *next;
-    uint64_t size; /* of `bytes` */
-    uint8_t bytes[];
+    uint64_t size;                         /* of `bytes` */
+    _Alignas(CLASS_BYTES) uint8_t bytes[]; /* a block of N lines lies in N of them */
 };
 
 struct pool {
@@ -83,7 +83,7 @@ static bool chunk_add(struct pool *pool)
 {
     const bool large = pool->chunk_count >= SMALL_CHUNKS;
     const size_t size = large ? LARGE_BYTES : CHUNK_BYTES;
-    struct chunk *chunk = large ? aligned_alloc(LARGE_BYTES, size) : malloc(size);
+    struct chunk *chunk = aligned_alloc(large ? LARGE_BYTES : CLASS_BYTES, size);
     if (!chunk)
         return false;
     if (large)

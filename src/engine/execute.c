@@ -339,7 +339,7 @@ static void attempt_undo(struct engine_worker *worker, struct attempt *a)
             give_back_claim(worker->group, a, i);
         else if (job->tx.inputs[i].writable)
             mvcc_release(job->heads[i], a->states[i]);
-    pool_give(a->receipt);
+    receipts_memory_give(job->entry, a->receipt);
     if (a->large)
         worker->group->large_taken = false;
 }
@@ -528,7 +528,7 @@ static enum attempt_result prepare(struct engine_worker *worker, struct attempt 
         refusal->got = size;
         return ATTEMPT_REFUSED;
     }
-    void *memory = pool_take(worker->pool, model_receipt_need(&effects));
+    void *memory = receipts_memory(a->job->entry, worker->pool, model_receipt_need(&effects));
     a->receipt = memory ? model_receipt_make(memory, &effects) : NULL;
     if (!a->receipt || (!engine->memory && !reserve_frame(&a->job->record, size))) {
         refusal_init(refusal, SVM_E_OVERLOADED);
@@ -672,7 +672,23 @@ static void record_fill(struct engine_worker *worker, struct attempt *a, uint64_
     stats_executed(&worker->counters, job, a->receipt);
     count_own(&worker->counters.transfers, a->result.transfers);
     worker_order_done(worker, job);
-    job_unhold(job);
+}
+
+/* Holds of one head that a group gives back together: its line is another worker's too. */
+struct held {
+    struct mvcc_head *head;
+    uint32_t count;
+};
+
+static void unhold_later(struct held *held, struct engine_job *job)
+{
+    if (job->held_count != 1 || (held->count > 0 && held->head != job->heads[0])) {
+        job_unhold(job);
+        return;
+    }
+    held->head = job->heads[0];
+    held->count++;
+    job->held_count = 0;
 }
 
 /* What of A's nobody has seen nor will. */
@@ -690,6 +706,7 @@ size_t execute_commit(struct engine_worker *worker, struct engine_job *again_out
     struct execute_group *group = worker->group;
     struct svm_engine *engine = worker->engine;
     void *records[ENGINE_GROUP];
+    struct held held = {NULL, 0};
     size_t again = 0;
     if (group->count == 0)
         return 0;
@@ -707,10 +724,13 @@ size_t execute_commit(struct engine_worker *worker, struct engine_job *again_out
         publish(worker, a, first + i);
         record_fill(worker, a, first + i);
         drop_passed_on(worker, a);
+        unhold_later(&held, a->job);
         records[i] = &a->job->record;
         if (engine->memory)
             job_list_push(&worker->done, a->job); /* nobody else takes it */
     }
+    if (held.count > 0)
+        mvcc_unhold_many(held.head, held.count);
     mvcc_seq_hand_over_many(engine->mvcc, first, records, group->count);
     group->count = 0;
     group->large_taken = false;

@@ -2,6 +2,7 @@
  *
  *   submit.c    admission: credits, limits, which worker                              any thread
  *   worker.c    one step of a worker: decode, dedupe, verify, route, run, retry       W
+ *   refuse.c    the end of what is not executed                                    W, C
  *   execute.c   groups of attempts: hold, claim, check, apply, seq, validate, publish W
  *   order.c     the solo order and the dependency scheduler                           W (under order_lock)
  *   receipts.c  receipts by digest = the dedupe table, and who waits for them         any thread
@@ -50,6 +51,7 @@ enum {
     ENGINE_BATCH = 64, /* jobs that a worker takes at once */
     ENGINE_GROUP = 16, /* of which as many at most hold their claims together */
     ENGINE_RUN = 63,   /* jobs that may stand behind a ready one: a run of ENGINE_BATCH */
+    ENGINE_NO_SLOT = -1,
     ENGINE_WORKERS_MAX = 64,
     ENGINE_SEATS = 16, /* threads of the embedder that may work at once: svm_run_batch */
     ENGINE_SEAT_CREDITS = 2 * ENGINE_BATCH, /* credits that a seat keeps between batches */
@@ -126,26 +128,33 @@ struct engine_waiter {
 };
 
 /* One digest: in flight while `receipt` is NULL, finished afterwards. Guarded by its shard's lock, but for `receipt`, which the executing
- * worker stores before it publishes. */
+ * worker stores before it publishes, and `room`, which is that worker's until then. */
 struct receipt_entry {
-    struct receipt_entry *next;      /* in the bucket */
-    struct receipt_entry *fifo_next; /* finished ones, in order of seq */
+    struct receipt_entry *fifo_next;       /* finished ones, in order of seq */
+    _Atomic(struct svm_receipt *) receipt; /* in `room`, or a block of its own */
     struct svm_digest digest;
-    _Atomic(struct svm_receipt *) receipt;
     uint64_t expires_ms; /* 0: an exact input guards it */
     struct engine_waiter *waiters;
     _Atomic bool awaited; /* somebody waits or is about to: set before `applied` is looked at */
+    uint16_t room_bytes;
+    uint32_t bytes; /* what it counts for, once it is finished */
+    _Alignas(8) uint8_t room[];
 };
 
 struct receipt_table;
 struct receipt_table *receipts_create(uint32_t waiters_max);
 void receipts_destroy(struct receipt_table *table);
 /* receipts_enter: insert DIGEST in flight.
- *   FOUND   an entry exists. It is locked until receipts_unlock(ENTRY_OUT). */
+ *   changes  the receipt will probably list at most so many: room for them is taken with the entry
+ *   FOUND    an entry exists. It is locked until receipts_unlock(ENTRY_OUT). */
 enum receipts_enter_result { RECEIPTS_ENTERED, RECEIPTS_FOUND, RECEIPTS_NO_MEMORY };
 enum receipts_enter_result receipts_enter(struct receipt_table *table, struct pool *pool,
                                           const struct svm_digest *digest, uint64_t expires_ms,
-                                          struct receipt_entry **entry_out);
+                                          uint32_t changes, struct receipt_entry **entry_out);
+/* receipts_memory: BYTES for the receipt of ENTRY, which is in flight: there, or from POOL. NULL = no memory. receipts_memory_give: take it back
+ * (NULL is ignored); once it is ENTRY's receipt it goes with it. */
+void *receipts_memory(struct receipt_entry *entry, struct pool *pool, size_t bytes);
+void receipts_memory_give(const struct receipt_entry *entry, void *memory);
 /* receipts_find: locked entry of DIGEST or NULL (nothing locked). */
 struct receipt_entry *receipts_find(struct receipt_table *table, const struct svm_digest *digest);
 void receipts_unlock(struct receipt_table *table, struct receipt_entry *entry);
@@ -240,8 +249,9 @@ struct engine_job {
     struct svm_id fallback_object;
     uint32_t attempts;
     uint64_t retry_at_ns;
-    uint64_t void_seq; /* a position it gave up: not tried again before that is committed */
-    uint32_t order_slot;
+    uint64_t void_seq;   /* a position it gave up: not tried again before that is committed */
+    uint32_t order_slot; /* ENGINE_NO_SLOT: that of a later one behind it, who stands for both */
+    struct engine_job *last;   /* who has the slot of the ordered ones that begin with this one */
     struct engine_job *behind; /* it is ready when this one has ended, on whatever worker that is */
     bool waits_behind;         /* and it is not in that worker's hands yet */
     struct svm_refusal *refusal;          /* parked until durable; malloc */
@@ -490,17 +500,24 @@ enum attempt_result execute_join(struct engine_worker *worker, struct engine_job
 /* execute_commit: give the group its positions, publish it and hand it over; the group is empty then. Returns how many of it did
  * not keep what they had read: they are in AGAIN_OUT, to be tried again. */
 size_t execute_commit(struct engine_worker *worker, struct engine_job *again_out[ENGINE_GROUP]);
-/* job_refuse: the end of a refused job: its receipt if it is an old acquaintance, else the refusal, at once or when that on which it rests is durable. */
-void job_refuse(struct engine_worker *worker, struct engine_job *job,
-                const struct svm_refusal *refusal);
-void job_refuse_now(struct svm_engine *engine, struct engine_job *job,
-                    const struct svm_refusal *refusal);
 /* execute_hold: make all inputs resident and held. AGAIN while somebody loads; REFUSED (IO, NO_MEMORY). EXECUTED = held. */
 enum attempt_result execute_hold(struct engine_worker *worker, struct engine_job *job,
                                  struct svm_refusal *refusal);
 /* engine_load: read the key of a LOADING head from the store and finish it. */
 enum svm_err engine_load(struct svm_engine *engine, struct mvcc_table *table,
                          struct mvcc_thread *thread, struct mvcc_head *head);
+
+/* refuse.c */
+/* job_refuse: the end of a refused job: its receipt if it is an old acquaintance, else the refusal, at once or when that on which it rests is durable. */
+void job_refuse(struct engine_worker *worker, struct engine_job *job,
+                const struct svm_refusal *refusal);
+void job_refuse_now(struct svm_engine *engine, struct engine_job *job,
+                    const struct svm_refusal *refusal);
+/* engine_satisfied: is SEQ far enough for who waits for WAIT? */
+bool engine_satisfied(struct svm_engine *engine, uint64_t seq, enum svm_wait wait);
+/* ended_by_disk: ends JOB with the receipt that an earlier life of its digest has left and memory has let go, or, when that cannot be looked up,
+ * with a refusal. False = the disk knows none. */
+bool ended_by_disk(struct engine_worker *worker, struct engine_job *job);
 
 /* order.c */
 void order_solo_init(struct svm_order_ops *ops);

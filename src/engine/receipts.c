@@ -1,5 +1,6 @@
 #include "engine/internal.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,8 +19,9 @@ struct shard {
     /* Written under the lock; atomic because a prefetch computes an address from them without it. */
     _Atomic(uint64_t *) slots;
     _Atomic size_t mask;
-    size_t live, used; /* entries; slots that are not empty */
+    uint32_t live, used; /* entries; slots that are not empty */
 };
+_Static_assert(sizeof(struct shard) == 64, "one line: with the lock comes what it guards");
 
 struct receipt_table {
     struct shard shards[SHARDS];
@@ -76,9 +78,30 @@ struct receipt_table *receipts_create(uint32_t waiters_max)
     return table;
 }
 
+/* Receipts that list no more than this get their room with the entry: a guess that is too large costs memory for as long as the receipt is kept. */
+enum { ROOM_CHANGES_MAX = 8 };
+
+static size_t room_for(uint32_t changes)
+{
+    return changes > ROOM_CHANGES_MAX
+               ? 0
+               : sizeof(struct svm_receipt) + changes * sizeof(struct svm_change);
+}
+
+void *receipts_memory(struct receipt_entry *entry, struct pool *pool, size_t bytes)
+{
+    return bytes <= entry->room_bytes ? entry->room : pool_take(pool, bytes);
+}
+
+void receipts_memory_give(const struct receipt_entry *entry, void *memory)
+{
+    if (memory != entry->room)
+        pool_give(memory);
+}
+
 static void entry_free(struct receipt_entry *entry)
 {
-    pool_give(atomic_load(&entry->receipt));
+    receipts_memory_give(entry, atomic_load_explicit(&entry->receipt, memory_order_relaxed));
     pool_give(entry);
 }
 
@@ -130,12 +153,12 @@ static void place(uint64_t *slots, size_t mask, uint64_t hash, struct receipt_en
 static bool reserve(struct receipt_table *table, struct shard *shard)
 {
     size_t mask = shard->mask;
-    if (2 * (shard->used + 1) <= mask)
+    if (2 * ((size_t)shard->used + 1) <= mask)
         return true;
-    size_t fresh_mask = 4 * shard->live > mask ? 2 * mask + 1 : mask;
+    size_t fresh_mask = 4 * (size_t)shard->live > mask ? 2 * mask + 1 : mask;
     uint64_t *fresh = calloc(fresh_mask + 1, sizeof *fresh), *slots = shard->slots;
     if (!fresh)
-        return shard->used + 2 < mask;
+        return (size_t)shard->used + 2 < mask;
     for (size_t s = 0; s <= mask; s++)
         if (slots[s] > SLOT_REMOVED)
             place(fresh, fresh_mask, hash_of(table, &slot_entry(slots[s])->digest),
@@ -149,12 +172,14 @@ static bool reserve(struct receipt_table *table, struct shard *shard)
 
 enum receipts_enter_result receipts_enter(struct receipt_table *table, struct pool *pool,
                                           const struct svm_digest *digest, uint64_t expires_ms,
-                                          struct receipt_entry **entry_out)
+                                          uint32_t changes, struct receipt_entry **entry_out)
 {
-    struct receipt_entry *fresh = pool_take(pool, sizeof *fresh);
+    const size_t room_bytes = room_for(changes);
+    struct receipt_entry *fresh = pool_take(pool, sizeof *fresh + room_bytes);
     if (!fresh)
         return RECEIPTS_NO_MEMORY;
-    *fresh = (struct receipt_entry){.digest = *digest, .expires_ms = expires_ms};
+    *fresh = (struct receipt_entry){
+        .digest = *digest, .expires_ms = expires_ms, .room_bytes = (uint16_t)room_bytes};
 
     uint64_t hash = hash_of(table, digest);
     struct shard *shard = shard_of(table, hash);
@@ -327,9 +352,13 @@ struct engine_waiter *receipts_refuse(struct receipt_table *table, struct receip
     return waiters;
 }
 
-static uint64_t entry_bytes(const struct receipt_entry *entry)
+/* With what the pool and the table need for it. */
+static uint32_t entry_bytes(const struct receipt_entry *entry)
 {
-    return sizeof *entry + 32 + model_receipt_bytes(atomic_load(&entry->receipt));
+    const struct svm_receipt *receipt = atomic_load_explicit(&entry->receipt, memory_order_relaxed);
+    const size_t outside = model_receipt_bytes(receipt);
+    return (uint32_t)(sizeof *entry + 40 + entry->room_bytes +
+                      ((const void *)receipt == entry->room ? 0 : outside));
 }
 
 void receipts_line_init(struct receipt_table *table, struct receipt_line *line)
@@ -355,7 +384,8 @@ void receipts_finished(struct receipt_line *line, struct receipt_entry *entry)
     else
         line->head = entry;
     line->tail = entry;
-    line_grow(line, entry_bytes(entry));
+    entry->bytes = entry_bytes(entry);
+    line_grow(line, entry->bytes);
 }
 
 struct receipt_entry *receipts_next_durable(struct receipt_line *line, uint64_t durable)
@@ -394,15 +424,16 @@ static bool forget(struct receipt_table *table, struct receipt_entry *entry)
     return !waited_for;
 }
 
-/* One step ahead of forgetting, in two passes: the lock and the receipt, then what the lock guards. */
+/* One step ahead of forgetting, in two passes: the lock, then what the lock guards. */
 static void look_ahead(struct receipt_table *table, struct receipt_entry *ahead[2], bool both)
 {
     if (ahead[0]) {
         receipts_prefetch_lock(table, &ahead[0]->digest);
-        __builtin_prefetch(atomic_load_explicit(&ahead[0]->receipt, memory_order_relaxed), 1);
         ahead[0] = ahead[0]->fifo_next;
-        if (ahead[0])
+        if (ahead[0]) {
             __builtin_prefetch(ahead[0], 1);
+            __builtin_prefetch((const uint8_t *)ahead[0] + offsetof(struct receipt_entry, bytes));
+        }
     }
     if (both && ahead[1]) {
         receipts_prefetch(table, &ahead[1]->digest);
@@ -429,7 +460,7 @@ void receipts_evict(struct receipt_table *table, struct receipt_line *line, uint
         line->head = entry->fifo_next;
         if (!line->head)
             line->tail = NULL;
-        uint64_t bytes = entry_bytes(entry);
+        uint64_t bytes = entry->bytes;
         held -= bytes < held ? bytes : held;
         line_grow(line, 0 - bytes);
         entry_free(entry);

@@ -13,14 +13,6 @@
 
 /* ---- answers before execution --------------------------------------------------------------------------------- */
 
-/* Is SEQ far enough for who waits for WAIT? */
-static bool satisfied(struct svm_engine *engine, uint64_t seq, enum svm_wait wait)
-{
-    if (wait == SVM_WAIT_DURABLE && !engine->memory)
-        return seq <= engine_durable(engine);
-    return wait == SVM_WAIT_NONE || seq <= mvcc_applied(engine->mvcc);
-}
-
 static void answer_pending(struct svm_engine *engine, svm_submit_fn *callback, void *arg,
                            const struct svm_digest *digest, bool duplicate)
 {
@@ -40,7 +32,7 @@ static void join(struct engine_worker *worker, struct engine_job *job, struct re
     struct svm_receipt *receipt = atomic_load_explicit(&entry->receipt, memory_order_acquire);
     struct svm_receipt *copy = NULL;
     bool waits = false, full = false;
-    if (receipt && satisfied(engine, receipt->seq, job->wait)) {
+    if (receipt && engine_satisfied(engine, receipt->seq, job->wait)) {
         copy = svm_receipt_copy(receipt);
         full = copy == NULL;
     } else if (job->wait != SVM_WAIT_NONE) {
@@ -77,110 +69,6 @@ static bool may_be_on_disk(struct svm_engine *engine, const struct engine_job *j
         job->tx.expires_ms <= engine->opened_ms + ENGINE_EXPIRY_MAX_MS)
         return true;
     return job->tx.expires_ms <= receipts_evicted_expires(engine->receipts);
-}
-
-void job_refuse_now(struct svm_engine *engine, struct engine_job *job,
-                    const struct svm_refusal *refusal)
-{
-    struct engine_waiter *waiters =
-        job->entry ? receipts_refuse(engine->receipts, job->entry) : NULL;
-    job->entry = NULL;
-    stats_refused(&engine->counters, refusal->err);
-    if (!job->answered)
-        answer_refusal(engine, job->callback, job->arg, job->digest_known ? &job->digest : NULL,
-                       refusal);
-    answer_waiters(engine, waiters, &job->digest, NULL, refusal);
-    answer_waiters(engine, job->parked_waiters, &job->digest, NULL, refusal);
-    job->parked_waiters = NULL;
-    job_unhold(job);
-    job_release(engine, job);
-}
-
-static void answer_from_disk(struct engine_worker *worker, struct engine_job *job,
-                             struct svm_receipt *receipt)
-{
-    struct svm_engine *engine = worker->engine;
-    struct engine_waiter *waiters =
-        job->entry ? receipts_refuse(engine->receipts, job->entry) : NULL;
-    job->entry = NULL;
-    count_own(&worker->counters.duplicates, 1);
-    if (!job->answered)
-        answer_receipt(engine, job->callback, job->arg, receipt, true);
-    answer_waiters(engine, waiters, &job->digest, receipt, NULL);
-    svm_receipt_free(receipt);
-    job_unhold(job);
-    job_release(engine, job);
-}
-
-/* Ends JOB with the receipt that an earlier life of its digest has left and memory has let go, or, when that cannot be looked up, with a
- * refusal. False = the disk knows none. */
-static bool ended_by_disk(struct engine_worker *worker, struct engine_job *job)
-{
-    struct svm_engine *engine = worker->engine;
-    struct svm_receipt *receipt = NULL;
-    struct svm_refusal refusal;
-    enum svm_err err =
-        engine->memory ? SVM_E_NOT_FOUND : store_receipt_get(engine->store, &job->digest, &receipt);
-    if (err == SVM_OK) {
-        answer_from_disk(worker, job, receipt);
-    } else if (err != SVM_E_NOT_FOUND) {
-        refusal_because(
-            &refusal, SVM_E_INTERNAL,
-            "its receipt could not be looked up on the disk; send the same bytes again");
-        job_refuse_now(engine, job, &refusal);
-    }
-    return err != SVM_E_NOT_FOUND;
-}
-
-/* Refusals that rest on state: a retry of one's own success gets its receipt instead. */
-static bool rests_on_state(enum svm_err err)
-{
-    return err == SVM_E_VERSION_CONFLICT || err == SVM_E_NOT_OWNER || err == SVM_E_OBJECT_DELETED ||
-           err == SVM_E_WRONG_INPUT_KIND || err == SVM_E_OBJECT_IMMUTABLE ||
-           err == SVM_E_OBJECT_NOT_FOUND || err == SVM_E_EXPIRED;
-}
-
-/* REFUSAL rests on what is not durable: those who asked for durability wait for that, JOB with them; all others are told now. false = nobody
- * did, or there is no memory; whoever is left is to be told now. */
-static bool park(struct svm_engine *engine, struct engine_job *job,
-                 const struct svm_refusal *refusal)
-{
-    struct engine_waiter *waiters =
-        job->entry ? receipts_refuse(engine->receipts, job->entry) : NULL;
-    struct engine_waiter *hasty = NULL;
-    job->entry = NULL;
-    while (waiters) {
-        struct engine_waiter *waiter = waiters;
-        struct engine_waiter **list =
-            waiter->wait == SVM_WAIT_DURABLE ? &job->parked_waiters : &hasty;
-        waiters = waiter->next;
-        waiter->next = *list;
-        *list = waiter;
-    }
-    answer_waiters(engine, hasty, &job->digest, NULL, refusal);
-    bool durable = !job->answered && job->wait == SVM_WAIT_DURABLE;
-    if ((!durable && !job->parked_waiters) || !(job->refusal = malloc(sizeof *refusal)))
-        return false;
-    if (!durable && !job->answered)
-        answer_refusal(engine, job->callback, job->arg, &job->digest, refusal);
-    job->answered = !durable;
-    *job->refusal = *refusal;
-    job_unhold(job);
-    ring_push(engine->park_ring, job); /* as large as all credits together */
-    commit_hurry(engine);
-    return true;
-}
-
-void job_refuse(struct engine_worker *worker, struct engine_job *job,
-                const struct svm_refusal *refusal)
-{
-    struct svm_engine *engine = worker->engine;
-    if (rests_on_state(refusal->err) && ended_by_disk(worker, job))
-        return;
-    if ((refusal->has & SVM_HAS_SEQ) && !satisfied(engine, refusal->seq, SVM_WAIT_DURABLE) &&
-        park(engine, job, refusal))
-        return;
-    job_refuse_now(engine, job, refusal);
 }
 
 /* ---- prepare ---------------------------------------------------------------------------------------------------- */
@@ -283,6 +171,15 @@ static size_t verify(struct engine_worker *worker, struct engine_job **jobs,
     return left;
 }
 
+/* How many objects JOB will probably have changed. */
+static uint32_t changes_of(const struct engine_job *job)
+{
+    uint32_t changes = job->tx.input_count;
+    for (uint16_t i = 0; i < job->tx.op_count && changes <= ENGINE_JOB_OPS; i++)
+        changes += job->tx.ops[i].kind == SVM_OP_CREATE || job->tx.ops[i].kind == SVM_OP_PAY;
+    return changes;
+}
+
 /* Makes JOB, which is signed, the only one of its digest. false = it has ended. */
 static bool enter(struct engine_worker *worker, struct engine_job *job, enum svm_err admission)
 {
@@ -300,7 +197,7 @@ static bool enter(struct engine_worker *worker, struct engine_job *job, enum svm
         return false;
     }
     switch (receipts_enter(engine->receipts, worker->pool, &job->digest,
-                           job->has_exact ? 0 : job->tx.expires_ms, &entry)) {
+                           job->has_exact ? 0 : job->tx.expires_ms, changes_of(job), &entry)) {
     case RECEIPTS_ENTERED:
         job->entry = entry;
         /* Memory knew nothing of it. To be asked now and not before: a receipt that is evicted while one looks is missed by neither, for
@@ -327,7 +224,8 @@ void worker_order_done(struct engine_worker *worker, struct engine_job *job)
 {
     if (job->state != JOB_ORDERED)
         return;
-    worker->finished[worker->finished_count++] = job->order_slot;
+    if (job->order_slot != (uint32_t)ENGINE_NO_SLOT)
+        worker->finished[worker->finished_count++] = job->order_slot;
     struct engine_job *next = job->behind;
     if (next && next->waits_behind) {
         next->waits_behind = false;
@@ -504,7 +402,8 @@ static void run_held(struct engine_worker *worker, struct engine_job **jobs, siz
     size_t n = 0;
     /* The version behind the newest is what publication trims. */
     for (size_t i = 0; i < count; i++)
-        for (uint16_t k = 0; k < jobs[i]->held_count && k < ENGINE_JOB_INPUTS; k++) {
+        for (uint16_t k = i > 0 && jobs[i]->heads[0] == jobs[i - 1]->heads[0];
+             k < jobs[i]->held_count && k < ENGINE_JOB_INPUTS; k++) {
             const struct mvcc_version *version = mvcc_newest(jobs[i]->heads[k]);
             if (version)
                 __builtin_prefetch(mvcc_older(version), 1);
@@ -515,15 +414,55 @@ static void run_held(struct engine_worker *worker, struct engine_job **jobs, siz
     run_group(worker, jobs, n);
 }
 
+/* JOB names one object, the one that BEFORE names, who holds it and has seen that it is there: is it held with it? *MORE: it is to be held once
+ * more. A chain's jobs come one after the other, and the line of its head is another worker's too. */
+static bool hold_with(const struct engine_job *before, struct engine_job *job, uint32_t *more)
+{
+    if (job->tx.input_count != 1 || before->tx.input_count != 1)
+        return false;
+    if (job->held_count == 1)
+        return job->heads[0] == before->heads[0];
+    if (memcmp(&job->tx.inputs[0].id, &before->tx.inputs[0].id, sizeof(struct svm_id)) != 0)
+        return false;
+    job->heads[0] = before->heads[0];
+    job->held_count = 1;
+    ++*more;
+    return true;
+}
+
+/* What belongs to hold_with: MORE of them are in JOBS, and the last of these has it too. */
+static void hold_settle(struct engine_job *const *jobs, size_t count, uint32_t *more)
+{
+    if (*more > 0)
+        mvcc_hold_more(jobs[count - 1]->heads[0], *more);
+    *more = 0;
+}
+
+static void prefetch_versions(const struct engine_job *job)
+{
+    for (uint16_t k = 0; k < job->held_count && k < ENGINE_JOB_INPUTS; k++) {
+        const struct mvcc_version *version = mvcc_newest(job->heads[k]);
+        __builtin_prefetch(version);
+        __builtin_prefetch((const uint8_t *)version + 64);
+        __builtin_prefetch((const uint8_t *)version + 128);
+    }
+}
+
 /* Holds and executes JOBS, in order. */
 static void run_routed(struct engine_worker *worker, struct engine_job **jobs, size_t count)
 {
     size_t n = 0;
+    uint32_t more = 0;
     for (size_t i = 0; i < count; i++) {
         bool later;
         struct engine_job *job = jobs[i];
         if (job->waits_behind)
             continue;
+        if (n > 0 && hold_with(jobs[n - 1], job, &more)) {
+            jobs[n++] = job;
+            continue;
+        }
+        hold_settle(jobs, n, &more);
         bool held = hold(worker, job, n > 0, &later);
         if (later) {
             run_held(worker, jobs, n);
@@ -534,14 +473,10 @@ static void run_routed(struct engine_worker *worker, struct engine_job **jobs, s
         }
         if (!held)
             continue;
-        for (uint16_t k = 0; k < job->held_count && k < ENGINE_JOB_INPUTS; k++) {
-            const struct mvcc_version *version = mvcc_newest(job->heads[k]);
-            __builtin_prefetch(version);
-            __builtin_prefetch((const uint8_t *)version + 64);
-            __builtin_prefetch((const uint8_t *)version + 128);
-        }
+        prefetch_versions(job);
         jobs[n++] = job;
     }
+    hold_settle(jobs, n, &more);
     run_held(worker, jobs, n);
 }
 

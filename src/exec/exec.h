@@ -65,12 +65,16 @@ void exec_scheduler_destroy(struct exec_scheduler *scheduler);
 SVM_MUST_USE enum svm_err exec_scheduler_insert(struct exec_scheduler *scheduler, uint32_t job,
                                                 const struct exec_ref *refs, size_t ref_count,
                                                 bool *ready_out);
+/* exec_scheduler_more: JOB, which only writes and was inserted last of all, stands for one transaction more, of the same references: its caller does
+ * them one after the other, and JOB is done with the last of them. false = one of the objects has DEPTH_MAX already. */
+bool exec_scheduler_more(struct exec_scheduler *scheduler, uint32_t job, uint32_t depth_max);
 /* exec_scheduler_run: JOB is ready. Those who would be ready one after the other as soon as the one before is done, and who
- * write what holds them back, are handed out behind it: RUN_OUT receives at most MAX of them, in their order, and whoever has
- * JOB does them, each after the one before it. They are ready by that, and exec_scheduler_finish will not tell of them. */
+ * write what holds them back, are handed out behind it: RUN_OUT receives those, in their order, that with what JOB stands for are at most MAX
+ * transactions beside the first, and whoever has JOB does them, each after the one before it. They are ready by that, and
+ * exec_scheduler_finish will not tell of them. */
 size_t exec_scheduler_run(struct exec_scheduler *scheduler, uint32_t job, uint32_t *run_out,
                           size_t max);
-/* exec_scheduler_depth: jobs in the scheduler that name ID. */
+/* exec_scheduler_depth: transactions in the scheduler that name ID. */
 uint32_t exec_scheduler_depth(const struct exec_scheduler *scheduler, const struct svm_id *id);
 /* exec_scheduler_finish: JOB is done. READY_OUT (room for jobs_max) receives those that became ready, in their order. */
 size_t exec_scheduler_finish(struct exec_scheduler *scheduler, uint32_t job, uint32_t *ready_out);

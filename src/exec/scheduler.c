@@ -41,8 +41,9 @@ struct object {
     struct node *first;
     struct node *last;
     uint32_t hash;
-    uint32_t count;
+    uint32_t count; /* nodes */
     uint32_t writers;
+    uint32_t depth; /* transactions */
 };
 
 struct job {
@@ -50,6 +51,7 @@ struct job {
     struct node *refs;
     uint64_t run;   /* 0 = none */
     uint32_t waits; /* references not granted yet */
+    uint32_t more;  /* transactions that it stands for besides its first */
 };
 
 struct chunk {
@@ -218,6 +220,7 @@ static struct node *enter(struct exec_scheduler *s, struct object *object, uint3
         object->first = node;
     object->last = node;
     object->count++;
+    object->depth++;
     object->writers += write ? 1 : 0;
     return node;
 }
@@ -262,6 +265,7 @@ static size_t leave(struct exec_scheduler *s, struct node *node, uint32_t *ready
     else
         object->last = node->before;
     object->count--;
+    object->depth -= 1 + s->jobs[node->job].more;
     object->writers -= node->write ? 1 : 0;
     give_node(s, node);
     if (object->count == 0) {
@@ -372,12 +376,12 @@ static bool behind_run(const struct exec_scheduler *s, const struct node *node, 
            s->jobs[node->before->job].run == run;
 }
 
-/* extend: the job that may follow LAST, the last one of RUN; granted. NULL = there is none. */
-static const struct node *extend(struct exec_scheduler *s, uint32_t last, uint64_t run)
+/* extend: the job of at most MAX transactions that may follow LAST, the last one of RUN; granted. NULL = there is none. */
+static const struct node *extend(struct exec_scheduler *s, uint32_t last, uint64_t run, size_t max)
 {
     for (const struct node *at = s->jobs[last].refs; at != NULL; at = at->sibling) {
         const struct node *next = at->after;
-        if (next == NULL || next->granted)
+        if (next == NULL || next->granted || s->jobs[next->job].more >= max)
             continue;
         struct node *ref = s->jobs[next->job].refs;
         while (ref != NULL && (ref->granted || behind_run(s, ref, run)))
@@ -399,20 +403,35 @@ size_t exec_scheduler_run(struct exec_scheduler *s, uint32_t job, uint32_t *run_
     SVM_ASSERT(job < s->jobs_max && s->jobs[job].order != 0);
     SVM_ASSERT(s->jobs[job].waits == 0 && s->jobs[job].run == 0);
     const uint64_t run = s->jobs[job].run = ++s->runs;
-    size_t count = 0;
-    while (count < max) {
-        const struct node *next = extend(s, job, run);
+    size_t count = 0, transactions = s->jobs[job].more;
+    while (transactions < max) {
+        const struct node *next = extend(s, job, run, max - transactions);
         if (next == NULL)
             break;
         job = run_out[count++] = next->job;
+        transactions += 1 + s->jobs[job].more;
     }
     return count;
+}
+
+bool exec_scheduler_more(struct exec_scheduler *s, uint32_t job, uint32_t depth_max)
+{
+    SVM_ASSERT(job < s->jobs_max && s->jobs[job].order != 0 && s->jobs[job].run == 0);
+    for (const struct node *node = s->jobs[job].refs; node != NULL; node = node->sibling) {
+        SVM_ASSERT(node->write && node->after == NULL);
+        if (node->object->depth >= depth_max)
+            return false;
+    }
+    for (const struct node *node = s->jobs[job].refs; node != NULL; node = node->sibling)
+        node->object->depth++;
+    s->jobs[job].more++;
+    return true;
 }
 
 uint32_t exec_scheduler_depth(const struct exec_scheduler *s, const struct svm_id *id)
 {
     const struct object *object = find(s, id, hash_id(s, id));
-    return object != NULL ? object->count : 0;
+    return object != NULL ? object->depth : 0;
 }
 
 size_t exec_scheduler_finish(struct exec_scheduler *s, uint32_t job, uint32_t *ready_out)

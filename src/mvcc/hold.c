@@ -107,8 +107,13 @@ struct mvcc_head *mvcc_hold_resident(const struct mvcc_table *table, struct mvcc
 
 void mvcc_unhold(struct mvcc_head *head)
 {
-    uint32_t before = atomic_fetch_sub_explicit(&head->holds, 1, memory_order_release);
-    SVM_ASSERT((before & ~MVCC_HOLDS_CLOSED) > 0);
+    mvcc_unhold_many(head, 1);
+}
+
+void mvcc_unhold_many(struct mvcc_head *head, uint32_t count)
+{
+    uint32_t before = atomic_fetch_sub_explicit(&head->holds, count, memory_order_release);
+    SVM_ASSERT((before & ~MVCC_HOLDS_CLOSED) >= count);
 }
 
 /* A new head with one hold, in the index. NULL = no memory. */

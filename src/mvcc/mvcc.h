@@ -184,6 +184,12 @@ enum mvcc_hold_result mvcc_hold(struct mvcc_table *table, struct mvcc_thread *th
 struct mvcc_head *mvcc_hold_resident(const struct mvcc_table *table, struct mvcc_hash hash,
                                      const uint8_t *key, size_t key_len);
 void mvcc_unhold(struct mvcc_head *head);
+/* mvcc_hold_more: COUNT holds more, for who has one. mvcc_unhold_many: COUNT at once. */
+static inline void mvcc_hold_more(struct mvcc_head *head, uint32_t count)
+{
+    atomic_fetch_add_explicit(&head->holds, count, memory_order_acq_rel);
+}
+void mvcc_unhold_many(struct mvcc_head *head, uint32_t count);
 /* mvcc_hold_new: for a key that cannot exist anywhere (a fresh object id): inserts it ABSENT, claimed and held.
  * A head that somebody's question for the key left ABSENT is had, one that is LOADING is taken over (its loader's answer is dropped).
  * false = it exists after all (a caller's bug for objects), is claimed, or no memory. */

@@ -556,7 +556,7 @@ START_TEST(receipts_that_cannot_grow)
     struct receipt_table *table = receipts_create(1);
     memory_fail(MEMORY_OF_ME, 1, true);
     struct receipt_table *none = receipts_create(1);
-    enum receipts_enter_result result = receipts_enter(table, pool, &digest, 1, &entry);
+    enum receipts_enter_result result = receipts_enter(table, pool, &digest, 1, 1, &entry);
     (void)memory_back();
     ck_assert_ptr_null(none);
     ck_assert_int_eq(result, RECEIPTS_NO_MEMORY);
@@ -564,7 +564,7 @@ START_TEST(receipts_that_cannot_grow)
         digest = digest_of(i);
         memory_blocks_not = true; /* entries are had, places are not */
         memory_fail(MEMORY_OF_ME, 1, true);
-        in[i] = receipts_enter(table, pool, &digest, 1, &entry) == RECEIPTS_ENTERED;
+        in[i] = receipts_enter(table, pool, &digest, 1, 1, &entry) == RECEIPTS_ENTERED;
         (void)memory_back();
         entered += in[i];
     }

@@ -323,6 +323,143 @@ START_TEST(no_claim_is_taken_over_from_what_may_be_void)
 }
 END_TEST
 
+/* ---- jobs that came together --------------------------------------------------------------------------------------- */
+
+/* All of the chain name the counter and one coin: the order knows them as one. In the middle somebody else claims the counter: who stands before
+ * that is executed, who stands behind it waits. It is claimed when the group of the next one is opened, which asks for the time. */
+static _Atomic(struct mvcc_head *) counter_head;
+static _Atomic bool claim_armed, claim_had;
+static uint64_t claim_state, (*true_boot_ns)(void *self);
+
+static void note_counter(void *arg, const struct svm_digest *digest, enum svm_path path)
+{
+    const struct rig *at = arg;
+    struct svm_id id;
+    (void)digest;
+    (void)path;
+    svm_dev_object_id(&id, "counter");
+    if (!atomic_load(&counter_head))
+        atomic_store(&counter_head, mvcc_find(at->engine->objects, id.b, sizeof id.b));
+}
+
+static uint64_t boot_ns_claims(void *self)
+{
+    struct mvcc_head *head = atomic_load(&counter_head);
+    if (head && mvcc_state_version(mvcc_state(head)) == PAUSES + 1 &&
+        atomic_exchange(&claim_armed, false)) {
+        const bool claimed = mvcc_try_claim(head, &claim_state);
+        atomic_store(claimed ? &claim_had : &claim_armed, true);
+    }
+    return true_boot_ns(self);
+}
+
+static void open_together(enum svm_durability mode, uint32_t attempts)
+{
+    atomic_store(&counter_head, NULL);
+    atomic_store(&claim_armed, true);
+    atomic_store(&claim_had, false);
+    rig_init(&rig, mode);
+    rig.config.busy_attempts_max = attempts;
+    rig.hooks.claimed = note_counter;
+    true_boot_ns = rig.clock.boot_ns;
+    rig.clock.boot_ns = boot_ns_claims;
+    rig_open(&rig);
+}
+
+static void submit_together(void)
+{
+    struct svm_submission batch[LENGTH];
+    memset(calls, 0, sizeof calls);
+    for (unsigned i = 0; i < LENGTH; i++) {
+        const struct link link = {.delta = 1, .owned = "alice spare 0"};
+        forge(&txs[i], "alice", &link, i);
+        batch[i] = (struct svm_submission){.bytes = txs[i].bytes, .arg = &calls[i]};
+    }
+    svm_run_batch(rig.engine, batch, LENGTH, SVM_WAIT_EXECUTED, rig_called);
+    for (unsigned i = 0; i < LENGTH; i++)
+        ck_assert_int_eq(batch[i].err, SVM_OK);
+}
+
+/* FROM .. END - 1 are executed, one right after the other, each with the version that follows from its place. */
+static void executed_in_a_row(unsigned from, unsigned end)
+{
+    for (unsigned i = from; i < end; i++) {
+        ck_assert_msg(rig_answered(&calls[i], 20000), "%u has no answer", i);
+        ck_assert_msg(calls[i].err == SVM_OK, "%u: %s", i, svm_err_name(calls[i].err));
+        ck_assert(i == from || calls[i].seq == calls[i - 1].seq + 1);
+    }
+}
+
+START_TEST(a_pause_among_those_that_came_together)
+{
+    open_together(modes[_i], 1000000);
+    const uint64_t start = support_counter(rig.engine, "counter");
+    submit_together();
+    executed_in_a_row(0, PAUSES);
+    rig_sleep(30);
+    ck_assert(atomic_load(&claim_had));
+    for (unsigned i = PAUSES; i < LENGTH; i++)
+        ck_assert_msg(atomic_load(&calls[i].calls) == 0, "%u was not held back", i);
+    ck_assert_uint_eq(support_counter(rig.engine, "counter"), start + PAUSES);
+    mvcc_release(atomic_load(&counter_head), claim_state);
+    executed_in_a_row(PAUSES, LENGTH);
+    nothing_is_left();
+    ck_assert_uint_eq(support_counter(rig.engine, "counter"), start + LENGTH);
+    ck_assert_uint_eq(counter_version(), LENGTH + 1);
+    ck_assert_uint_eq(rig_balance(&rig, "alice spare 0"), 1000 - LENGTH);
+    rig_deinit(&rig);
+}
+END_TEST
+
+/* The claim stays: each gives up in its turn, and afterwards the object is free for others. */
+START_TEST(those_that_came_together_give_up)
+{
+    struct rig_call last;
+    struct support_tx add;
+    open_together(modes[_i], 2);
+    const uint64_t start = support_counter(rig.engine, "counter");
+    submit_together();
+    executed_in_a_row(0, PAUSES);
+    for (unsigned i = PAUSES; i < LENGTH; i++) {
+        ck_assert_msg(rig_answered(&calls[i], 20000), "%u has no answer", i);
+        ck_assert_int_eq(calls[i].err, SVM_E_BUSY);
+    }
+    nothing_is_left();
+    mvcc_release(atomic_load(&counter_head), claim_state);
+    support_add(&add, rig.engine, "alice", "counter", 5, 1);
+    rig_submit(&rig, &last, &add, SVM_WAIT_EXECUTED);
+    ck_assert(rig_answered(&last, 5000));
+    ck_assert_int_eq(last.err, SVM_OK);
+    ck_assert_uint_eq(support_counter(rig.engine, "counter"), start + PAUSES + 5);
+    rig_deinit(&rig);
+}
+END_TEST
+
+/* They count one by one towards object_queue_max. */
+START_TEST(those_that_came_together_are_counted)
+{
+    enum { QUEUE = 10 };
+    rig_init(&rig, modes[_i]);
+    rig.config.object_queue_max = QUEUE;
+    rig_open(&rig);
+    struct svm_submission batch[ENGINE_BATCH];
+    memset(calls, 0, sizeof calls);
+    for (unsigned i = 0; i < ENGINE_BATCH; i++) {
+        const struct link link = {.delta = 1};
+        forge(&txs[i], "carol", &link, i);
+        batch[i] = (struct svm_submission){.bytes = txs[i].bytes, .arg = &calls[i]};
+    }
+    svm_run_batch(rig.engine, batch, ENGINE_BATCH, SVM_WAIT_EXECUTED, rig_called);
+    for (unsigned i = 0; i < ENGINE_BATCH; i++) {
+        ck_assert(rig_answered(&calls[i], 5000));
+        ck_assert_int_eq(calls[i].err, i < QUEUE ? SVM_OK : SVM_E_BUSY);
+    }
+    nothing_is_left();
+    ck_assert_uint_eq(counter_version(), 1 + QUEUE);
+    rig_deinit(&rig);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("engine_runs");
@@ -332,6 +469,9 @@ int main(void)
     tcase_add_loop_test(tcase, who_gives_up_holds_nobody_back, 0, MODES);
     tcase_add_loop_test(tcase, a_drain_finishes_the_run, 0, MODES);
     tcase_add_loop_test(tcase, no_claim_is_taken_over_from_what_may_be_void, 0, MODES);
+    tcase_add_loop_test(tcase, a_pause_among_those_that_came_together, 0, MODES);
+    tcase_add_loop_test(tcase, those_that_came_together_give_up, 0, MODES);
+    tcase_add_loop_test(tcase, those_that_came_together_are_counted, 0, MODES);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -239,6 +239,40 @@ START_TEST(readers_run_together_and_writers_alone)
 }
 END_TEST
 
+/* What a job stands for counts as so many transactions, for the depth of its objects and the length of a run. */
+START_TEST(one_job_stands_for_many)
+{
+    struct exec_scheduler *s = exec_scheduler_create(8);
+    uint32_t ready[8], run[8];
+    const struct svm_id id = id_of(7);
+    ck_assert(insert(s, 0, 7, true));
+    ck_assert(exec_scheduler_more(s, 0, 3));
+    ck_assert(exec_scheduler_more(s, 0, 3));
+    ck_assert(!exec_scheduler_more(s, 0, 3));
+    ck_assert(!insert(s, 1, 7, true));
+    ck_assert(exec_scheduler_more(s, 1, 5));
+    ck_assert(!insert(s, 2, 7, true));
+    ck_assert_uint_eq(exec_scheduler_depth(s, &id), 6);
+    ck_assert_uint_eq(exec_scheduler_count(s), 3);
+    ck_assert_uint_eq(exec_scheduler_run(s, 0, run, 4), 1);
+    ck_assert_uint_eq(run[0], 1);
+    ck_assert_uint_eq(exec_scheduler_finish(s, 0, ready), 0);
+    ck_assert_uint_eq(exec_scheduler_depth(s, &id), 3);
+    ck_assert_uint_eq(exec_scheduler_finish(s, 1, ready), 1);
+    ck_assert_uint_eq(ready[0], 2);
+    ck_assert_uint_eq(exec_scheduler_depth(s, &id), 1);
+
+    ck_assert(!insert(s, 3, 7, true)); /* two more than there is room for: no run */
+    ck_assert(exec_scheduler_more(s, 3, 9));
+    ck_assert_uint_eq(exec_scheduler_run(s, 2, run, 1), 0);
+    ck_assert_uint_eq(exec_scheduler_finish(s, 2, ready), 1);
+    ck_assert_uint_eq(ready[0], 3);
+    ck_assert_uint_eq(exec_scheduler_finish(s, 3, ready), 0);
+    ck_assert_uint_eq(exec_scheduler_depth(s, &id), 0);
+    exec_scheduler_destroy(s);
+}
+END_TEST
+
 START_TEST(newly_ready_come_in_order_of_insertion)
 {
     struct exec_scheduler *s = exec_scheduler_create(64);
@@ -318,6 +352,7 @@ int main(void)
     tcase_add_test(tcase, same_as_naive_twin_wide);
     tcase_add_test(tcase, a_dropped_edge_is_seen);
     tcase_add_test(tcase, readers_run_together_and_writers_alone);
+    tcase_add_test(tcase, one_job_stands_for_many);
     tcase_add_test(tcase, newly_ready_come_in_order_of_insertion);
     tcase_add_test(tcase, no_reference_is_ready_at_once);
     tcase_add_test(tcase, full_house);
