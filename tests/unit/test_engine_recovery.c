@@ -554,7 +554,7 @@ static bool tiny_disk(char dir[64], const char *size)
     support_temp_dir(dir);
     snprintf(options, sizeof options, "size=%s,mode=700", size);
     bool good = unshare(CLONE_NEWNS) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0;
-    good = good && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+    good = good && mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 &&
            mount("tmpfs", dir, "tmpfs", 0, options) == 0;
     if (!good) {
         printf("SKIP: no file system of one's own here: %s\n", strerror(errno));
