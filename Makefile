@@ -353,7 +353,7 @@ crash-long: ## kill -9: 1,000 cycles in each mode and every named point 20 times
 	@tests/crash/run long
 
 .PHONY: fail-long valgrind
-valgrind: ## every unit test under memcheck, the portable path: an hour, a row in the ledger
+valgrind: ## every unit test under memcheck, the portable path: hours, a row in the ledger
 	@scripts/setup test
 	@scripts/valgrind
 
