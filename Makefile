@@ -225,6 +225,7 @@ $(OUT)/tests/test_store_failing: LDFLAGS_ALL += $(foreach f,$(WRAPPED),-Wl,--wra
 WRAPPED_MEMORY := malloc calloc realloc aligned_alloc slab_take pool_take
 $(filter %_memory,$(UNIT_BIN)): LDFLAGS_ALL += $(foreach f,$(WRAPPED_MEMORY),-Wl,--wrap=$(f))
 $(OUT)/tests/test_engine_void: LDFLAGS_ALL += -Wl,--wrap=mvcc_seq_next -Wl,--wrap=mvcc_seq_next_many
+$(OUT)/tests/test_mvcc_rare: LDFLAGS_ALL += -Wl,--wrap=qsbr_drain
 
 define dir_rule
 $(patsubst tests/%.c,$(OUT)/%,$(2)): $(call obj,$(2)) $(call obj,$(call dir_rest,$(1))) $(SHARED) $(LIB)

@@ -9,7 +9,7 @@
 #include "failing_memory.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SLOW = 1, STEP = 5 };
+enum { SLOW = 1, STEP = 9 };
 #else
 enum { SLOW = 0, STEP = 1 };
 #endif
@@ -79,7 +79,7 @@ START_TEST(an_engine_is_there_or_not)
     for (unsigned n = 1; n <= calls; n++) {
         /* In steps through the many, one by one through what stands before and behind them. */
         bool among = n > 40 && n + 300 < calls;
-        if ((among || SLOW) && ++alike % (among ? 97 : 13) != 0)
+        if ((among || SLOW) && ++alike % (among ? (SLOW ? 397 : 97) : 13) != 0)
             continue;
         open_without(n, false);
         if (n % 3 == 0)
@@ -378,12 +378,12 @@ static void make(unsigned kind)
 /* On the caller's own thread, in an engine that has executed nothing yet: all that it needs is asked for anew. */
 START_TEST(a_transaction_is_executed_or_not)
 {
-    unsigned n = 1 - STEP, failed; /* the first, and so on */
+    unsigned n = 0, failed;
     do {
         setup();
         make((unsigned)_i);
         struct svm_digest before = state();
-        n += STEP;
+        n = n == 0 ? 1 : n + STEP;
         memory_fail(MEMORY_OF_ME, n, false);
         enum svm_err err = run_here(&tx);
         failed = memory_back();
@@ -508,14 +508,14 @@ END_TEST
 START_TEST(an_input_is_loaded_or_not)
 {
     static struct rig rig;
-    unsigned n = 1 - STEP, failed;
+    unsigned n = 0, failed;
     do {
         rig_init(&rig, SVM_SYNC);
         rig_open(&rig);
         engine = rig.engine;
         make(_i ? 3 : 0);
         memory_blocks_only = true;
-        n += STEP;
+        n = n == 0 ? 1 : n + STEP;
         memory_fail(MEMORY_OF_ME, n, n % 2 == 0);
         enum svm_err err = run_here(&tx);
         failed = memory_back();
