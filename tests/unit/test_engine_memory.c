@@ -63,7 +63,11 @@ static void open_without(unsigned n, bool for_good)
     memory_fail(MEMORY_OF_ME, n, for_good);
     enum svm_err err = svm_engine_open(&engine, &config, &detail);
     unsigned failed = memory_back();
-    ck_assert_uint_ge(failed, 1);
+    if (failed == 0) { /* this time it needed fewer */
+        ck_assert_int_eq(err, SVM_OK);
+        svm_engine_close(engine);
+        return;
+    }
     ck_assert_msg(err != SVM_OK, "opened although call %u failed", n);
     ck_assert_msg(err == SVM_E_NO_MEMORY, "call %u: %s %s", n, svm_err_name(err), detail.reason);
     ck_assert_int_eq(detail.err, err);
