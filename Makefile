@@ -220,7 +220,8 @@ endef
 $(foreach t,$(UNIT_SRC),$(eval $(call unit_rule,$(t))))
 
 # The calls of the library that this one makes fail are led through it.
-WRAPPED := malloc calloc realloc fsync fdatasync ftruncate mkdir rename renameat unlinkat write pwritev pread
+WRAPPED := malloc calloc realloc fsync fdatasync ftruncate mkdir rename renameat unlinkat write pwritev pread aligned_alloc strdup stat \
+    fstat flock chmod opendir fopen pwrite open openat asprintf __asprintf_chk
 $(OUT)/tests/test_store_failing: LDFLAGS_ALL += $(foreach f,$(WRAPPED),-Wl,--wrap=$(f))
 WRAPPED_MEMORY := malloc calloc realloc aligned_alloc slab_take pool_take
 $(filter %_memory,$(UNIT_BIN)): LDFLAGS_ALL += $(foreach f,$(WRAPPED_MEMORY),-Wl,--wrap=$(f))

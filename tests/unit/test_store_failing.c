@@ -5,12 +5,18 @@
  * call of a life, alone and with all behind it; otherwise a sample. */
 #include "store_bed.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "store/dir.h"
 
 /* ---- the calls that fail ------------------------------------------------------------------------------------- */
 
@@ -19,11 +25,39 @@ static uint64_t calls;   /* so far in this life */
 static uint64_t failing; /* this one fails; 0 = none */
 static uint64_t after;   /* and so many behind it */
 
+/* Places from which calls are made, told apart by who called whom: the first call of each is noted. */
+enum { PLACES_MAX = 4096, CALLERS = 5 };
+static uint64_t places[PLACES_MAX], place_calls[PLACES_MAX];
+static size_t place_count;
+static bool noting;
+
+/* note: by the frames that lie above this one (-fno-omit-frame-pointer); whoever keeps none ends the walk. */
+static __attribute__((noinline)) void note(void)
+{
+    uint64_t hash = 0;
+    void *const *frame = __builtin_frame_address(0);
+    for (unsigned i = 0; i < CALLERS; i++) {
+        void *const *above = frame[0];
+        hash = (hash ^ (uint64_t)(uintptr_t)frame[1]) * UINT64_C(0x9e3779b97f4a7c15);
+        if (above <= frame || above > frame + (64 << 10) / sizeof *frame)
+            break;
+        frame = above;
+    }
+    for (size_t i = 0; i < place_count; i++)
+        if (places[i] == hash)
+            return;
+    SVM_ASSERT(place_count < PLACES_MAX); /* libcheck allocates */
+    places[place_count] = hash;
+    place_calls[place_count++] = calls;
+}
+
 static bool fails(void)
 {
     if (!armed)
         return false;
     calls++;
+    if (noting)
+        note();
     return failing != 0 && calls >= failing && calls <= failing + after;
 }
 
@@ -54,6 +88,68 @@ WRAP(ssize_t, write, (int fd, const void *bytes, size_t len), (fd, bytes, len), 
 WRAP(ssize_t, pwritev, (int fd, const struct iovec *iov, int count, off_t at), (fd, iov, count, at),
      -1, ENOSPC)
 WRAP(ssize_t, pread, (int fd, void *bytes, size_t len, off_t at), (fd, bytes, len, at), -1, EIO)
+WRAP(void *, aligned_alloc, (size_t align, size_t size), (align, size), NULL, ENOMEM)
+WRAP(char *, strdup, (const char *text), (text), NULL, ENOMEM)
+WRAP(int, stat, (const char *path, struct stat *info), (path, info), -1, EACCES)
+WRAP(int, fstat, (int fd, struct stat *info), (fd, info), -1, EIO)
+WRAP(int, flock, (int fd, int how), (fd, how), -1, ENOLCK)
+WRAP(int, chmod, (const char *path, mode_t mode), (path, mode), -1, EPERM)
+WRAP(DIR *, opendir, (const char *path), (path), NULL, EMFILE)
+WRAP(FILE *, fopen, (const char *path, const char *how), (path, how), NULL, EMFILE)
+WRAP(ssize_t, pwrite, (int fd, const void *bytes, size_t len, off_t at), (fd, bytes, len, at), -1,
+     ENOSPC)
+
+/* Those with parameters that vary; the second of each pair is what a fortified build calls. */
+int __wrap_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...)
+{
+    va_list args;
+    va_start(args, flags);
+    const mode_t mode = (flags & O_CREAT) != 0 ? va_arg(args, mode_t) : 0;
+    va_end(args);
+    if (fails()) {
+        errno = EMFILE;
+        return -1;
+    }
+    return openat(AT_FDCWD, path, flags, mode);
+}
+int __real_openat(int dir, const char *path, int flags, ...);
+int __wrap_openat(int dir, const char *path, int flags, ...);
+int __wrap_openat(int dir, const char *path, int flags, ...)
+{
+    va_list args;
+    va_start(args, flags);
+    const mode_t mode = (flags & O_CREAT) != 0 ? va_arg(args, mode_t) : 0;
+    va_end(args);
+    if (dir != AT_FDCWD && fails()) {
+        errno = EMFILE;
+        return -1;
+    }
+    return __real_openat(dir, path, flags, mode);
+}
+static int print(char **text_out, const char *format, va_list args)
+{
+    return fails() ? -1 : vasprintf(text_out, format, args);
+}
+int __wrap_asprintf(char **text_out, const char *format, ...);
+int __wrap_asprintf(char **text_out, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    const int len = print(text_out, format, args);
+    va_end(args);
+    return len;
+}
+int __wrap___asprintf_chk(char **text_out, int flag, const char *format, ...);
+int __wrap___asprintf_chk(char **text_out, int flag, const char *format, ...)
+{
+    va_list args;
+    (void)flag;
+    va_start(args, format);
+    const int len = print(text_out, format, args);
+    va_end(args);
+    return len;
+}
 
 /* ---- a life -------------------------------------------------------------------------------------------------- */
 
@@ -218,12 +314,300 @@ START_TEST(whatever_call_fails_nothing_promised_is_lost)
 }
 END_TEST
 
+/* ---- parts of it, each call from each place ------------------------------------------------------------------------ */
+
+/* each_place: LIFE with a call that fails, once for the first call from every place: alone, and with BOTH with all behind it too. */
+static void each_place(void (*life)(uint64_t seed), const char *name, size_t least, bool both)
+{
+    const uint64_t seed = bed_seed(name);
+    if (access("/dev/shm", W_OK) == 0)
+        setenv("TMPDIR", "/dev/shm", 1);
+    noting = true;
+    failing = calls = 0;
+    life(seed);
+    noting = false;
+    const size_t count = place_count;
+    ck_assert_uint_ge(count, least);
+    for (size_t i = 0; i < 2 * count; i += both ? 1 : 2) {
+        failing = place_calls[i / 2];
+        after = i % 2 == 0 ? 0 : UINT64_MAX / 2;
+        calls = 0;
+        life(seed);
+        armed = false;
+    }
+    printf("%s: %zu places\n", name, count);
+}
+
+static bool frame_seen(void *arg, const struct model_frame *frame)
+{
+    (void)frame;
+    ++*(uint64_t *)arg;
+    return true;
+}
+
+static enum svm_err work(struct bed *bed)
+{
+    uint64_t did, seen = 0;
+    enum svm_err err = SVM_OK;
+    for (unsigned group = 0; err == SVM_OK && group < 3 * GROUPS; group++) {
+        err = commit(bed);
+        armed = true;
+        if (err == SVM_OK && group % 2 == 1)
+            err = store_materialise(bed->store, SIZE_MAX, &did);
+        if (err == SVM_OK && group == 11)
+            err = store_log_visit(bed->store, 1, frame_seen, &seen);
+        if (err == SVM_OK && group == 12)
+            err = store_trim(bed->store);
+        armed = false;
+    }
+    for (unsigned i = 0; err == SVM_OK && i < 3; i++) {
+        armed = true;
+        store_retention(bed->store, 1, 2, 1);
+        err = store_sweep(bed->store, WORLD_TIME_MS + (UINT64_C(1) << 40), 1000);
+        armed = false;
+    }
+    ck_assert(typed(err));
+    return err;
+}
+
+static void read_more(struct bed *bed)
+{
+    struct svm_address owner;
+    struct svm_id ids[4];
+    uint64_t seq, version;
+    size_t len, count;
+    bool deleted;
+    for (unsigned i = 0; i < WORLD_CELLS; i++) {
+        const struct world_cell *cell = &bed->world->cells[i];
+        void *memory = NULL;
+        armed = true;
+        enum svm_err err = store_cell_get(bed->store, (struct svm_bytes){cell->key, cell->key_len},
+                                          &seq, &version, &deleted, memory_of, &memory, &len);
+        armed = false;
+        ck_assert(typed(err));
+        free(memory);
+    }
+    world_owner(&owner, 1);
+    armed = true;
+    enum svm_err err = store_owned(bed->store, &owner, NULL, ids, 4, &count);
+    armed = false;
+    ck_assert(typed(err));
+}
+
+/* Databases in memory assert theirs where they write: there nothing fails. */
+static struct svm_kv_ops ram;
+
+static enum svm_err ram_write(void *self, const struct svm_kv_op *ops, size_t count, bool sync)
+{
+    const bool was = armed;
+    armed = false;
+    enum svm_err err = ram.write(self, ops, count, sync);
+    armed = was;
+    return err;
+}
+
+static enum svm_err ram_ingest(void *self, const struct svm_kv_op *ops, size_t count, size_t tail)
+{
+    const bool was = armed;
+    armed = false;
+    enum svm_err err = ram.ingest(self, ops, count, tail);
+    armed = was;
+    return err;
+}
+
+static enum svm_err ram_del_range(void *self, struct svm_bytes from, struct svm_bytes to)
+{
+    const bool was = armed;
+    armed = false;
+    enum svm_err err = ram.del_range(self, from, to);
+    armed = was;
+    return err;
+}
+
+static enum svm_err ram_flush(void *self)
+{
+    const bool was = armed;
+    armed = false;
+    enum svm_err err = ram.flush(self);
+    armed = was;
+    return err;
+}
+
+static void ram_make(struct svm_kv_ops *ops)
+{
+    ram = *ops;
+    ops->write = ram_write;
+    ops->ingest = ram_ingest;
+    ops->del_range = ram_del_range;
+    ops->flush = ops->sync = ram_flush;
+}
+
+/* The store above databases in memory. */
+static void store_life(uint64_t seed)
+{
+    struct bed bed;
+    bed_init_ram(&bed, seed, STORE_SYNC);
+    ram_make(&bed.log_ops);
+    ram_make(&bed.state_ops);
+    if (open_armed(&bed) && work(&bed) == SVM_OK)
+        read_some(&bed), read_more(&bed);
+    const uint64_t promised = bed.store == NULL ? 0 : store_synced(bed.store);
+    const uint64_t attempted = bed.world->seq;
+    if (bed.store != NULL) {
+        bed_close(&bed);
+        if (open_armed(&bed))
+            bed_close(&bed);
+    }
+    const uint64_t failed_at = failing;
+    failing = 0;
+    bed_open(&bed);
+    const uint64_t end = bed.opened.next_seq - 1;
+    ck_assert(end >= promised && end <= attempted);
+    bed_rewind(&bed, end);
+    bed_commit(&bed, 2);
+    bed_deinit(&bed);
+    failing = failed_at;
+}
+
+START_TEST(a_store_without_memory_says_so_and_loses_nothing)
+{
+    each_place(store_life, "a_store_without_memory_says_so_and_loses_nothing", 40, true);
+}
+END_TEST
+
+/* The files of the log: appended, cut, trimmed into spares, copied, read. What was written with success is read, or an error. */
+static void segments_life(uint64_t seed)
+{
+    enum { VALUE_BYTES = 1 << 20, VALUES = 72, CUT = 68 };
+    static uint8_t value[VALUE_BYTES];
+    struct bed bed;
+    struct svm_kv_ops kv = {0};
+    char path[100], copy[100], reason[120] = "";
+    uint8_t key[8], above[9];
+    uint64_t written = 0, from = 1;
+    bed_init_dir(&bed, seed, STORE_SYNC);
+    snprintf(path, sizeof path, "%s/log", bed.dir);
+    snprintf(copy, sizeof copy, "%s/copy", bed.dir);
+    memset(above, 0xff, sizeof above);
+    for (unsigned life = 0; life < 2; life++) {
+        armed = true;
+        enum svm_err err = store_kv_segments_open(&kv, path, reason);
+        armed = false;
+        ck_assert(typed(err));
+        ck_assert(err == SVM_OK || reason[0] != '\0');
+        if (err != SVM_OK)
+            continue;
+        while (life == 0 && err == SVM_OK && written < VALUES) {
+            bytes_put_u64be(key, written + 1);
+            bytes_put_u64be(value, written + 1);
+            const struct svm_kv_op op = {.key = {key, 8}, .value = {value, VALUE_BYTES}};
+            armed = true;
+            err = kv.write(kv.self, &op, 1, written % 10 == 0);
+            armed = false;
+            written += err == SVM_OK;
+            if (err == SVM_OK && written == 70) {
+                bytes_put_u64be(key, 66);
+                armed = true;
+                err = kv.del_range(kv.self, (struct svm_bytes){key, 0}, (struct svm_bytes){key, 8});
+                armed = false;
+                from = 66;
+            }
+        }
+        bytes_put_u64be(key, CUT);
+        armed = true;
+        if (err == SVM_OK)
+            err = kv.checkpoint(kv.self, copy);
+        if (err == SVM_OK)
+            err = kv.del_range(kv.self, (struct svm_bytes){key, 8}, (struct svm_bytes){above, 9});
+        armed = false;
+        ck_assert(typed(err));
+        ck_assert(err != SVM_E_IO || kv.failure(kv.self) != NULL);
+        bed_remove(copy);
+        for (uint64_t want = from; want < CUT && want <= written; want += 7) {
+            uint8_t *have;
+            size_t len;
+            bytes_put_u64be(key, want);
+            armed = true;
+            err = kv.get(kv.self, (struct svm_bytes){key, 8}, &have, &len);
+            armed = false;
+            ck_assert_msg(typed(err) && err != SVM_E_NOT_FOUND && err != SVM_E_CORRUPT, "%s",
+                          svm_err_name(err));
+            if (err != SVM_OK)
+                continue;
+            ck_assert_uint_eq(len, VALUE_BYTES);
+            ck_assert_uint_eq(bytes_get_u64be(have), want);
+            free(have);
+        }
+        armed = true;
+        kv.close(kv.self);
+        armed = false;
+    }
+    bed_deinit(&bed);
+}
+
+START_TEST(files_of_the_log_that_fail_say_so)
+{
+    each_place(segments_life, "files_of_the_log_that_fail_say_so", 30, false);
+}
+END_TEST
+
+/* The directory: it is made whole or says why not; a second try always makes it. */
+static void directory_life(uint64_t seed)
+{
+    static const struct svm_digest genesis = {{1}};
+    struct bed bed;
+    struct store_dir dir, other;
+    char path[100], reason[120] = "";
+    bool is_new;
+    bed_init_dir(&bed, seed, STORE_SYNC);
+    snprintf(path, sizeof path, "%s/data", bed.dir);
+    const uint64_t failed_at = failing;
+    for (unsigned life = 0; life < 3; life++) {
+        if (life == 2)
+            failing = 0;
+        reason[0] = '\0';
+        is_new = false;
+        enum svm_err locked = SVM_E_LOCKED;
+        uint64_t synced = 7 + life;
+        armed = true;
+        enum svm_err err = store_dir_open(&dir, path, &genesis, &is_new, reason);
+        if (err == SVM_OK) {
+            bool other_new = false;
+            locked = store_dir_open(&other, path, &genesis, &other_new, reason);
+            store_dir_close(&other);
+        }
+        if (err == SVM_OK && store_dir_free_bytes(&dir) > 0 && is_new)
+            err = store_dir_finish(path, "{}", &genesis, reason);
+        if (err == SVM_OK) {
+            store_dir_synced_put(&dir, 7 + life);
+            synced = store_dir_synced_get(&dir);
+        }
+        armed = false;
+        ck_assert_int_ne(locked, SVM_OK);
+        ck_assert(synced == 7 + life || failing != 0);
+        store_dir_close(&dir);
+        ck_assert_msg(err == SVM_OK || (failing != 0 && reason[0] != '\0'), "call %llu: %s: %s",
+                      (unsigned long long)failing, svm_err_name(err), reason);
+    }
+    failing = failed_at;
+    bed_deinit(&bed);
+}
+
+START_TEST(a_directory_that_fails_is_made_by_the_next_try)
+{
+    each_place(directory_life, "a_directory_that_fails_is_made_by_the_next_try", 20, true);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("store_failing");
     TCase *tcase = tcase_create("calls");
     tcase_set_timeout(tcase, 600);
     tcase_add_test(tcase, whatever_call_fails_nothing_promised_is_lost);
+    tcase_add_test(tcase, a_store_without_memory_says_so_and_loses_nothing);
+    tcase_add_test(tcase, files_of_the_log_that_fail_say_so);
+    tcase_add_test(tcase, a_directory_that_fails_is_made_by_the_next_try);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
