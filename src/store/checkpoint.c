@@ -157,7 +157,11 @@ enum svm_err store_checkpoint(struct store *store, const char *dir, uint64_t *se
     }
     if (err == SVM_OK) {
         char *parent = store_dir_join(dir, "..");
-        err = parent == NULL ? SVM_E_NO_MEMORY : store_dir_sync(parent, reason);
+        err = SVM_E_NO_MEMORY;
+        if (parent == NULL)
+            SAY(reason, "out of memory");
+        else
+            err = store_dir_sync(parent, reason);
         free(parent);
     }
     free(partial);
