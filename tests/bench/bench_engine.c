@@ -336,7 +336,7 @@ static void drive(struct told *told, struct run *run, struct caller *callers)
         if (pthread_create(&callers[i].thread, NULL, call, &callers[i]) != 0)
             die("cannot start a thread");
     const double seconds = run->rig->settings.seconds;
-    nap(seconds < 5 ? seconds / 5 : run->durable ? 5 : 3);
+    nap(seconds < 5 ? seconds / 5 : run->durable ? 5 : 6);
     fputs("bench: the timed part begins\n", stderr);
     told->from = now_s();
     const double cpu_from = cpu_s();

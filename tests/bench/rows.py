@@ -108,7 +108,7 @@ def engine_durable(plan, mode, seconds):
 
 def engine_rows(plan):
     asked = {"fast": (4e6, 10e6), "bytes": (1.5e6, 3e6), "consensus": (2e6, 5e6), "mixed": (3e6, 7e6), "hot": (3e6, 10e6)}
-    cost = (9 if not plan.quick else 6) + plan.seconds
+    cost = (12 if not plan.quick else 6) + plan.seconds
     rows = []
     for name, what in ENGINE_WHAT.items():
         if plan.quick and name == "transfer":
