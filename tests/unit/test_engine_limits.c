@@ -2,6 +2,7 @@
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "engine/cells.h"
 #include "engine_rig.h"
@@ -156,6 +157,49 @@ static enum svm_err put(void *arg, struct svm_cell_txn *txn)
     (void)arg;
     return svm_cell_put(txn, key, key);
 }
+
+static _Atomic bool group_held;
+
+static void hold_group(void *arg, const struct svm_receipt *receipt, const struct svm_tx *tx)
+{
+    (void)arg;
+    (void)receipt;
+    (void)tx;
+    while (atomic_load(&group_held))
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
+static void *let_go_later(void *arg)
+{
+    (void)arg;
+    nanosleep(&(struct timespec){.tv_nsec = 600000000}, NULL);
+    atomic_store(&group_held, false);
+    return NULL;
+}
+
+/* A group that takes its time (the disk stalls, the state is behind) makes interactive commits wait for their places, and refuses none. */
+START_TEST(places_in_the_log_are_waited_for)
+{
+    struct support_tx tx;
+    struct rig_call call = {0};
+    pthread_t thread;
+    rig_init(&rig, SVM_SYNC);
+    rig.config.inflight_max = 64;
+    rig.hooks.committed = hold_group;
+    rig_open(&rig);
+    atomic_store(&group_held, true);
+    support_add(&tx, rig.engine, "alice", "counter", 1, 0);
+    rig_submit(&rig, &call, &tx, SVM_WAIT_EXECUTED);
+    ck_assert(rig_answered(&call, 5000));
+    ck_assert_int_eq(pthread_create(&thread, NULL, let_go_later, NULL), 0);
+    for (unsigned i = 0; i < 200; i++)
+        ck_assert_int_eq(svm_cell_run(rig.engine, put, NULL, SVM_WAIT_EXECUTED, NULL, NULL),
+                         SVM_OK);
+    ck_assert(!atomic_load(&group_held));
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    rig_deinit(&rig);
+}
+END_TEST
 
 /* The state does not follow: nothing is admitted beyond storage.dirty_bytes_max; when it follows again, all is. */
 START_TEST(the_log_may_be_so_far_ahead)
@@ -512,6 +556,7 @@ int main(void)
     tcase_add_test(tc, so_many_may_wait);
     tcase_add_test(tc, so_many_wait_for_the_interval);
     tcase_add_loop_test(tc, waits_of_each_kind, 0, 2);
+    tcase_add_test(tc, places_in_the_log_are_waited_for);
     tcase_add_test(tc, the_log_may_be_so_far_ahead);
     tcase_add_loop_test(tc, the_log_stands_still, 0, 2);
     tcase_add_test(tc, a_transaction_may_be_so_large);
