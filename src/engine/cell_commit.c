@@ -152,11 +152,12 @@ void record_give(struct svm_engine *engine, struct engine_record *record)
     stack_push(&engine->free_cells, (uint32_t)(record - engine->cell_records));
 }
 
-/* Room for a position. With a log: a record, which comes back when it is written; while there is none the log is behind, and this waits for it, but not for
+/* Room for a position. With a log: a record, which comes back when it is written; while there is none the log is behind, and this waits for
+ * it until nothing has been written for two seconds (a group waits a quarter of one for the state, and a disk stalls), and not for
  * ever. In memory mode a position is free again once it is applied: not more than inflight_max may be taken and not yet there. */
 static enum svm_err credit_take(struct svm_cell_txn *txn)
 {
-    enum { WAIT_US = 1000, WAITS = 200 };
+    enum { WAIT_US = 1000, STUCK_MAX = 2000, TRIES_MAX = 20000 };
     struct svm_engine *engine = txn->engine;
     txn->record = &nothing;
     if (engine->memory) {
@@ -164,13 +165,16 @@ static enum svm_err credit_take(struct svm_cell_txn *txn)
             sched_yield();
         return SVM_OK;
     }
+    unsigned stuck = 0;
     for (unsigned i = 0; !(txn->record = record_try_take(engine)); i++) {
-        if (i == WAITS || atomic_load(&engine->fatal) != SVM_OK)
+        if (stuck == STUCK_MAX || i == TRIES_MAX || atomic_load(&engine->fatal) != SVM_OK)
             return SVM_E_OVERLOADED;
+        const uint64_t committed = atomic_load(&engine->committed);
         complete_executed(engine);
         commit_hurry(engine);
         uint32_t ticket = park_prepare(&engine->durable_park);
         park_wait(&engine->durable_park, ticket, WAIT_US);
+        stuck = atomic_load(&engine->committed) == committed ? stuck + 1 : 0;
     }
     return SVM_OK;
 }

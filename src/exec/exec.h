@@ -78,6 +78,7 @@ size_t exec_scheduler_run(struct exec_scheduler *scheduler, uint32_t job, uint32
 uint32_t exec_scheduler_depth(const struct exec_scheduler *scheduler, const struct svm_id *id);
 /* exec_scheduler_finish: JOB is done. READY_OUT (room for jobs_max) receives those that became ready, in their order. */
 size_t exec_scheduler_finish(struct exec_scheduler *scheduler, uint32_t job, uint32_t *ready_out);
-size_t exec_scheduler_count(const struct exec_scheduler *scheduler);
+size_t exec_scheduler_count(
+    const struct exec_scheduler *scheduler); /* transactions inserted and not finished */
 
 #endif

@@ -71,7 +71,7 @@ struct exec_scheduler {
     uint64_t order;
     uint64_t runs; /* how many there were */
     uint32_t jobs_max;
-    uint32_t job_count;
+    uint32_t transactions;
     struct job *jobs;
     struct object **buckets;
     size_t bucket_count; /* a power of two */
@@ -364,7 +364,7 @@ enum svm_err exec_scheduler_insert(struct exec_scheduler *s, uint32_t job,
     }
     if (s->object_count > s->bucket_count)
         grow(s);
-    s->job_count++;
+    s->transactions++;
     *ready_out = entry->waits == 0;
     return SVM_OK;
 }
@@ -425,6 +425,7 @@ bool exec_scheduler_more(struct exec_scheduler *s, uint32_t job, uint32_t depth_
     for (const struct node *node = s->jobs[job].refs; node != NULL; node = node->sibling)
         node->object->depth++;
     s->jobs[job].more++;
+    s->transactions++;
     return true;
 }
 
@@ -445,13 +446,13 @@ size_t exec_scheduler_finish(struct exec_scheduler *s, uint32_t job, uint32_t *r
         ready += leave(s, node, ready_out + ready);
         node = sibling;
     }
+    s->transactions -= 1 + s->jobs[job].more;
     s->jobs[job] = (struct job){0};
-    s->job_count--;
     sort_by_order(s->jobs, ready_out, ready);
     return ready;
 }
 
 size_t exec_scheduler_count(const struct exec_scheduler *s)
 {
-    return s->job_count;
+    return s->transactions;
 }

@@ -204,8 +204,9 @@ struct connection *listener_connection(struct MHD_Connection *connection)
  * there are may be idle for long. So while somebody knocks in vain from one tick to the next, the one that has waited longest ends. */
 static unsigned make_room(struct listener *listener, uint64_t now_ms)
 {
-    if (listener->quiesced) {
-        return 0;
+    if (listener->quiesced ||
+        listener->connections.count >= listener->gateway->config.connections_max) {
+        return 0; /* or the house is full: that is looked after above */
     }
     struct pollfd knock = {
         .fd = MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_LISTEN_FD)->listen_fd,

@@ -253,10 +253,11 @@ START_TEST(one_job_stands_for_many)
     ck_assert(exec_scheduler_more(s, 1, 5));
     ck_assert(!insert(s, 2, 7, true));
     ck_assert_uint_eq(exec_scheduler_depth(s, &id), 6);
-    ck_assert_uint_eq(exec_scheduler_count(s), 3);
+    ck_assert_uint_eq(exec_scheduler_count(s), 6);
     ck_assert_uint_eq(exec_scheduler_run(s, 0, run, 4), 1);
     ck_assert_uint_eq(run[0], 1);
     ck_assert_uint_eq(exec_scheduler_finish(s, 0, ready), 0);
+    ck_assert_uint_eq(exec_scheduler_count(s), 3);
     ck_assert_uint_eq(exec_scheduler_depth(s, &id), 3);
     ck_assert_uint_eq(exec_scheduler_finish(s, 1, ready), 1);
     ck_assert_uint_eq(ready[0], 2);
