@@ -43,9 +43,9 @@ static void on_answer(void *arg, const struct svm_outcome *outcome)
     struct sim_submission *s = arg;
     struct sim *sim = the_sim;
     enum weave_heap heap = weave_heap_enter(WEAVE_WORLD);
-    if (s->answered)
+    if (s->told)
         weave_fail("a second answer to one submission");
-    s->answered = true;
+    s->told = true;
     s->err = outcome->err;
     s->pending = outcome->pending;
     s->duplicate = outcome->duplicate;
@@ -70,6 +70,7 @@ static void on_answer(void *arg, const struct svm_outcome *outcome)
         (s->refusal.has & SVM_HAS_SEQ) != 0 &&
         !disk_failed()) /* what the refusal rests on is durable too */
         sim_audit_told(sim, s->refusal.seq);
+    s->answered = true; /* last: what looks on makes the next batch in its place */
     weave_heap_enter(heap);
 }
 
@@ -118,7 +119,7 @@ static void refused_at_once(struct sim_submission *s, enum svm_err err)
 {
     if (err == SVM_OK)
         return;
-    s->at_once = s->answered = true;
+    s->at_once = s->told = s->answered = true;
     s->err = err;
 }
 

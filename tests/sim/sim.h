@@ -43,7 +43,8 @@ struct sim_plan {
 struct sim_submission {
     struct gen_tx *t;
     enum svm_wait wait;
-    bool decoded, at_once, answered, pending, duplicate, justified;
+    bool decoded, at_once, pending, duplicate, justified;
+    bool told, answered; /* the answer has begun; is through */
     enum svm_err err;
     struct svm_receipt *receipt; /* the world's copy */
     struct svm_refusal refusal;
