@@ -127,7 +127,8 @@ int __wrap_openat(int dir, const char *path, int flags, ...)
     }
     return __real_openat(dir, path, flags, mode);
 }
-static int print(char **text_out, const char *format, va_list args)
+static int __attribute__((format(printf, 2, 0)))
+print(char **text_out, const char *format, va_list args)
 {
     return fails() ? -1 : vasprintf(text_out, format, args);
 }
