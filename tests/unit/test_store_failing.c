@@ -132,7 +132,7 @@ print(char **text_out, const char *format, va_list args)
 {
     return fails() ? -1 : vasprintf(text_out, format, args);
 }
-int __wrap_asprintf(char **text_out, const char *format, ...);
+int __wrap_asprintf(char **text_out, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int __wrap_asprintf(char **text_out, const char *format, ...)
 {
     va_list args;
@@ -141,7 +141,8 @@ int __wrap_asprintf(char **text_out, const char *format, ...)
     va_end(args);
     return len;
 }
-int __wrap___asprintf_chk(char **text_out, int flag, const char *format, ...);
+int __wrap___asprintf_chk(char **text_out, int flag, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 int __wrap___asprintf_chk(char **text_out, int flag, const char *format, ...)
 {
     va_list args;
