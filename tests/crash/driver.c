@@ -174,9 +174,25 @@ bool driver_wait(pid_t child, unsigned limit_ms)
     return false;
 }
 
+/* kill_between_calls: between what it has done and its record of that, CHILD is not killed: it is stopped, and looked at. */
+static void kill_between_calls(const struct driver *driver, pid_t child)
+{
+    siginfo_t info;
+    while (driver->calling != NULL) {
+        kill(child, SIGSTOP);
+        if (waitid(P_PID, (id_t)child, &info, WSTOPPED | WEXITED | WNOWAIT) != 0 ||
+            info.si_code != CLD_STOPPED || atomic_load(driver->calling) == 0)
+            break;
+        (void)waitid(P_PID, (id_t)child, &info, WSTOPPED);
+        kill(child, SIGCONT);
+        driver_sleep_us(100);
+    }
+    kill(child, SIGKILL);
+}
+
 bool driver_kill(struct driver *driver, pid_t child, const char *role)
 {
-    kill(child, SIGKILL);
+    kill_between_calls(driver, child);
     int code = driver_finish(child);
     driver->kills++;
     if (code == -1)

@@ -20,8 +20,9 @@ struct driver {
     bool spoil;     /* the next child appends to the log what a torn write could have left */
     bool power;     /* the next child comes after a power cut */
     const char *at; /* where the next child is to end, or NULL */
-    char top[256];  /* data/ and journal lie in it */
-    bool given;     /* by the caller: it stays */
+    _Atomic uint64_t *calling; /* nobody is killed while it is not 0; NULL: at any moment */
+    char top[256];             /* data/ and journal lie in it */
+    bool given;                /* by the caller: it stays */
     struct rng rng;
     struct journal *journal;
     unsigned passed, failed, kills, kills_opening, dirs;

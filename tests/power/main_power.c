@@ -124,9 +124,12 @@ static bool cycle(struct power *power)
     struct driver *driver = &power->driver;
     bool good = true;
     atomic_store(&power->tape->cut, 0);
+    atomic_store(&power->tape->calling, 0);
+    driver->calling = &power->tape->calling;
     if (rng_below(&driver->rng, 3) == 0) /* killed first: what it wrote is in the page cache */
         good = rng_below(&driver->rng, 2) ? driver_kill_early(driver)
                                           : driver_kill_loaded(driver, 60000);
+    atomic_store(&power->tape->calling, 0);
     good = good && life(power);
     disk_play(power->disk, power->kind, power->tape);
     disk_cut(power->disk, power->kind, &driver->rng);

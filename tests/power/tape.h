@@ -35,6 +35,8 @@ struct tape {
     _Atomic uint64_t calls; /* made since the driver set it to 0 */
     _Atomic uint64_t cut;   /* the call before which the power fails; 0 = it does not */
     _Atomic uint64_t rare;  /* 1: only calls that are no writes count */
+    _Atomic uint64_t
+        calling; /* 1: a call is under way: what it has done may not be on the tape yet */
 };
 
 /* Environment of the shim: the tape, the directory (absolute, no links in it), and, "1", the seeded defect: the log's syncs do nothing. */

@@ -107,6 +107,8 @@ __attribute__((constructor)) static void begin(void)
 static void call_begin(bool is_write)
 {
     pthread_mutex_lock(&lock);
+    if (tape != NULL)
+        atomic_store(&tape->calling, 1);
     if (tape == NULL || (is_write && atomic_load(&tape->rare) != 0))
         return;
     uint64_t call = atomic_fetch_add(&tape->calls, 1) + 1;
@@ -121,6 +123,8 @@ static void call_begin(bool is_write)
 static void call_end(void)
 {
     int error = errno;
+    if (tape != NULL)
+        atomic_store(&tape->calling, 0);
     pthread_mutex_unlock(&lock);
     errno = error;
 }
