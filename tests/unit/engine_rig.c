@@ -197,9 +197,6 @@ void rig_transfer(struct support_tx *tx, struct rig *rig, const char *from, cons
     struct svm_dev_account sender, receiver;
     struct svm_chain_info info;
     struct svm_id id;
-    struct svm_refusal refusal;
-    uint8_t raw[1024];
-    size_t len;
     svm_dev_account(&sender, support_account(from));
     svm_dev_account(&receiver, support_account(to));
     svm_dev_object_id(&id, label);
@@ -210,14 +207,7 @@ void rig_transfer(struct support_tx *tx, struct rig *rig, const char *from, cons
                         .input = (uint16_t)svm_tx_builder_owned(builder, &id, version)};
     op.u.transfer.to = receiver.address;
     svm_tx_builder_op(builder, &op);
-    ck_assert_msg(svm_tx_builder_finish(builder, raw, sizeof raw, &len, &refusal) == SVM_OK, "%s",
-                  refusal.reason);
-    svm_tx_builder_destroy(builder);
-    svm_tx_digest(&tx->digest, (struct svm_bytes){raw, len});
-    ck_assert_int_eq(svm_tx_sign(tx->buf, sizeof tx->buf, &tx->bytes.len,
-                                 (struct svm_bytes){raw, len}, &sender.key),
-                     SVM_OK);
-    tx->bytes.ptr = tx->buf;
+    support_finish(tx, builder, &sender.key);
 }
 
 uint64_t rig_balance(struct rig *rig, const char *label)

@@ -18,8 +18,8 @@ unsigned support_account(const char *name)
     ck_abort_msg("no account %s", name);
 }
 
-static void finish(struct support_tx *tx, struct svm_tx_builder *builder,
-                   const struct svm_secret_key *key)
+void support_finish(struct support_tx *tx, struct svm_tx_builder *builder,
+                    const struct svm_secret_key *key)
 {
     uint8_t raw[4096];
     size_t len;
@@ -66,7 +66,7 @@ void support_pay_from(struct support_tx *tx, struct svm_engine *engine, const ch
     op.u.pay.to = receiver.address;
     op.u.pay.amount.units = amount;
     svm_tx_builder_op(builder, &op);
-    finish(tx, builder, &sender.key);
+    support_finish(tx, builder, &sender.key);
 }
 
 void support_add(struct support_tx *tx, struct svm_engine *engine, const char *from,
@@ -82,7 +82,7 @@ void support_add(struct support_tx *tx, struct svm_engine *engine, const char *f
     struct svm_op op = {.kind = SVM_OP_ADD, .input = (uint16_t)input};
     op.u.add.delta = delta;
     svm_tx_builder_op(builder, &op);
-    finish(tx, builder, &sender.key);
+    support_finish(tx, builder, &sender.key);
 }
 
 uint64_t support_counter(struct svm_engine *engine, const char *label)

@@ -13,6 +13,9 @@ struct support_tx {
     struct svm_bytes bytes;
     struct svm_digest digest;
 };
+/* support_finish: TX is what BUILDER, which ends, has been told, signed with KEY. */
+void support_finish(struct support_tx *tx, struct svm_tx_builder *builder,
+                    const struct svm_secret_key *key);
 /* FROM's object LABEL at VERSION (0 = latest) pays AMOUNT to TO. */
 void support_pay(struct support_tx *tx, struct svm_engine *engine, const char *from,
                  const char *label, uint64_t version, const char *to, uint64_t amount);

@@ -239,10 +239,7 @@ static void pay_beside_counter(struct support_tx *tx)
 {
     struct svm_dev_account sender;
     struct svm_chain_info info;
-    struct svm_refusal refusal;
     struct svm_id id, coin;
-    uint8_t raw[1024];
-    size_t len;
     svm_dev_object_id(&id, "counter");
     svm_dev_object_id(&coin, "alice spare 0");
     svm_dev_account(&sender, support_account("alice"));
@@ -255,13 +252,7 @@ static void pay_beside_counter(struct support_tx *tx)
     pay.u.pay.to = sender.address;
     pay.u.pay.amount.units = 10;
     svm_tx_builder_op(builder, &pay);
-    ck_assert_msg(svm_tx_builder_finish(builder, raw, sizeof raw, &len, &refusal) == SVM_OK, "%s",
-                  refusal.reason);
-    svm_tx_builder_destroy(builder);
-    ck_assert_int_eq(svm_tx_sign(tx->buf, sizeof tx->buf, &tx->bytes.len,
-                                 (struct svm_bytes){raw, len}, &sender.key),
-                     SVM_OK);
-    tx->bytes.ptr = tx->buf;
+    support_finish(tx, builder, &sender.key);
 }
 
 /* What is only read: claimed by somebody, or by the collector. */

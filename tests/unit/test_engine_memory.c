@@ -306,10 +306,8 @@ static void make_large(const char *from, unsigned creates, size_t data_len, unsi
 {
     struct svm_dev_account sender;
     struct svm_chain_info info;
-    struct svm_refusal refusal;
     struct svm_id id;
-    static uint8_t raw[4096], data[2000];
-    size_t len;
+    static uint8_t data[2000];
     char label[32];
     svm_chain_info(engine, &info);
     svm_dev_account(&sender, support_account(from));
@@ -332,14 +330,7 @@ static void make_large(const char *from, unsigned creates, size_t data_len, unsi
         op.u.create.data = (struct svm_bytes){data, data_len};
         svm_tx_builder_op(builder, &op);
     }
-    ck_assert_msg(svm_tx_builder_finish(builder, raw, sizeof raw, &len, &refusal) == SVM_OK, "%s",
-                  refusal.reason);
-    svm_tx_builder_destroy(builder);
-    svm_tx_digest(&tx.digest, (struct svm_bytes){raw, len});
-    ck_assert_int_eq(svm_tx_sign(tx.buf, sizeof tx.buf, &tx.bytes.len, (struct svm_bytes){raw, len},
-                                 &sender.key),
-                     SVM_OK);
-    tx.bytes.ptr = tx.buf;
+    support_finish(&tx, builder, &sender.key);
 }
 
 /* What a transaction of these may change: how many objects there are, and what they hold. */

@@ -29,9 +29,6 @@ static void forge(struct support_tx *tx, const char *from, const struct link *li
     struct svm_dev_account sender, receiver;
     struct svm_chain_info info;
     struct svm_id id;
-    struct svm_refusal refusal;
-    uint8_t raw[1024];
-    size_t len;
     svm_dev_account(&sender, support_account(from));
     svm_dev_account(&receiver, support_account("dave"));
     svm_chain_info(rig.engine, &info);
@@ -59,14 +56,7 @@ static void forge(struct support_tx *tx, const char *from, const struct link *li
         op.u.pay.amount.units = 1;
         svm_tx_builder_op(builder, &op);
     }
-    ck_assert_msg(svm_tx_builder_finish(builder, raw, sizeof raw, &len, &refusal) == SVM_OK, "%s",
-                  refusal.reason);
-    svm_tx_builder_destroy(builder);
-    svm_tx_digest(&tx->digest, (struct svm_bytes){raw, len});
-    ck_assert_int_eq(svm_tx_sign(tx->buf, sizeof tx->buf, &tx->bytes.len,
-                                 (struct svm_bytes){raw, len}, &sender.key),
-                     SVM_OK);
-    tx->bytes.ptr = tx->buf;
+    support_finish(tx, builder, &sender.key);
 }
 
 static void hold_fast_ones(void *arg, const struct svm_digest *digest, enum svm_path path)

@@ -73,10 +73,7 @@ static void pay_if_zero(struct support_tx *tx, const char *from, const char *lab
 {
     struct svm_dev_account sender, receiver;
     struct svm_chain_info info;
-    struct svm_refusal refusal;
     struct svm_id coin, counter;
-    uint8_t raw[1024];
-    size_t len;
     svm_dev_account(&sender, support_account(from));
     svm_dev_account(&receiver, support_account("bob"));
     svm_dev_object_id(&coin, label);
@@ -91,14 +88,7 @@ static void pay_if_zero(struct support_tx *tx, const char *from, const char *lab
     pay.u.pay.amount.units = 10;
     (void)svm_tx_builder_shared(builder, &counter, false);
     svm_tx_builder_op(builder, &pay);
-    ck_assert_msg(svm_tx_builder_finish(builder, raw, sizeof raw, &len, &refusal) == SVM_OK, "%s",
-                  refusal.reason);
-    svm_tx_builder_destroy(builder);
-    svm_tx_digest(&tx->digest, (struct svm_bytes){raw, len});
-    ck_assert_int_eq(svm_tx_sign(tx->buf, sizeof tx->buf, &tx->bytes.len,
-                                 (struct svm_bytes){raw, len}, &sender.key),
-                     SVM_OK);
-    tx->bytes.ptr = tx->buf;
+    support_finish(tx, builder, &sender.key);
 }
 
 static void until_claimed(void)
