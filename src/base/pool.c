@@ -146,3 +146,15 @@ void pool_give(void *memory)
     while (!atomic_compare_exchange_weak_explicit(&pool->returned[c], &top, block,
                                                   memory_order_release, memory_order_relaxed));
 }
+
+void pool_give_own(struct pool *own, void *memory)
+{
+    struct block *block = (struct block *)memory - 1;
+    size_t c;
+    if (!memory || !own || !block->owner || owner_of(block, &c) != own) {
+        pool_give(memory);
+        return;
+    }
+    block->next = own->local[c];
+    own->local[c] = block;
+}

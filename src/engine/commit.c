@@ -82,11 +82,15 @@ static void tell_hook(struct svm_engine *engine, const struct engine_job *job)
         engine->hooks.committed(engine->hooks.arg, atomic_load(&job->entry->receipt), &job->tx);
 }
 
-static void evict(struct svm_engine *engine, struct receipt_line *line)
+/* POOL is the calling thread's, or NULL. */
+static void evict(struct svm_engine *engine, struct receipt_line *line, struct pool *pool)
 {
-    receipts_evict(engine->receipts, line, config_of(engine)->tx_dedupe_bytes,
-                   store_materialised(engine->store), engine->memory,
-                   atomic_load_explicit(&engine->node_ms, memory_order_relaxed));
+    const struct receipt_limits limits = {
+        .bytes_max = config_of(engine)->tx_dedupe_bytes,
+        .materialised = store_materialised(engine->store),
+        .now_ms = atomic_load_explicit(&engine->node_ms, memory_order_relaxed),
+        .memory_mode = engine->memory};
+    receipts_evict(engine->receipts, line, pool, &limits);
 }
 
 /* Answers what waited for durability and lets go of receipts that need not stay in memory. */
@@ -103,7 +107,7 @@ static void walk_durable(struct svm_engine *engine)
         struct engine_waiter *waiters = receipts_detach(engine->receipts, entry, SVM_WAIT_DURABLE);
         answer_waiters(engine, waiters, &entry->digest, receipt, NULL);
     }
-    evict(engine, line);
+    evict(engine, line, NULL);
 }
 
 void commit_hurry(struct svm_engine *engine)
@@ -185,7 +189,7 @@ void complete_own(struct engine_worker *worker)
         pthread_mutex_lock(&worker->line.lock);
         for (uint32_t i = 0; i < n; i++)
             receipts_finished(&worker->line, jobs[i]->entry);
-        evict(engine, &worker->line);
+        evict(engine, &worker->line, worker->pool);
         pthread_mutex_unlock(&worker->line.lock);
         worker_release(worker, jobs, n);
     }
@@ -361,11 +365,11 @@ static void walk_stranded(struct svm_engine *engine)
     struct svm_refusal refusal;
     struct svm_digest digest;
     struct engine_waiter *waiters;
-    size_t shard_at = 0;
+    size_t bucket_at = 0;
     refusal_failed(&refusal);
     while (
         receipts_waiters(engine->receipts) > 0 &&
-        (waiters = receipts_strand(engine->receipts, engine_durable(engine), &shard_at, &digest)))
+        (waiters = receipts_strand(engine->receipts, engine_durable(engine), &bucket_at, &digest)))
         answer_waiters(engine, waiters, &digest, NULL, &refusal);
 }
 
@@ -392,7 +396,7 @@ static void walk_quiet(struct svm_engine *engine)
         struct receipt_line *line = &engine->workers[i].line;
         if (pthread_mutex_trylock(&line->lock) != 0)
             continue; /* its worker does it */
-        evict(engine, line);
+        evict(engine, line, NULL);
         pthread_mutex_unlock(&line->lock);
     }
 }

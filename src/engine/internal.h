@@ -19,7 +19,7 @@
  * W is a worker, or a caller's thread on a seat (svm_run_batch): whoever holds a struct engine_worker.
  *
  * Lock order (a thread takes them left to right and never waits while it holds a claim): order_lock; complete_lock;
- * a receipt line; a receipt shard; an owner shard. */
+ * a receipt line; a receipt bucket; an owner shard. */
 #ifndef ENGINE_INTERNAL_H
 #define ENGINE_INTERNAL_H
 
@@ -127,10 +127,10 @@ struct engine_waiter {
     bool duplicate;
 };
 
-/* One digest: in flight while `receipt` is NULL, finished afterwards. Guarded by its shard's lock, but for `receipt`, which the executing
+/* One digest: in flight while `receipt` is NULL, finished afterwards. Guarded by its bucket's lock, but for `receipt`, which the executing
  * worker stores before it publishes, and `room`, which is that worker's until then. */
 struct receipt_entry {
-    struct receipt_entry *fifo_next;       /* finished ones, in order of seq */
+    struct receipt_entry *fifo_next;       /* finished ones, in order of seq: the next in its lane */
     _Atomic(struct svm_receipt *) receipt; /* in `room`, or a block of its own */
     struct svm_digest digest;
     uint64_t expires_ms; /* 0: an exact input guards it */
@@ -141,8 +141,11 @@ struct receipt_entry {
     _Alignas(8) uint8_t room[];
 };
 
+/* What one with a change or two takes, with its place in the table: a guess, for the size of the table. */
+enum { RECEIPT_BYTES = 256 };
 struct receipt_table;
-struct receipt_table *receipts_create(uint32_t waiters_max);
+/* receipts_create: as large as so many ENTRIES want it; more cost some time each. NULL = no memory. */
+struct receipt_table *receipts_create(uint64_t entries, uint32_t waiters_max);
 void receipts_destroy(struct receipt_table *table);
 /* receipts_enter: insert DIGEST in flight.
  *   changes  the receipt will probably list at most so many: room for them is taken with the entry
@@ -168,25 +171,31 @@ static inline bool receipts_awaited(const struct receipt_entry *entry)
 }
 /* receipts_await: the locked ENTRY is going to have a waiter, unless what it waits for has come: look at that after this call. */
 void receipts_await(struct receipt_entry *entry);
-/* receipts_prefetch_lock: touch the lock of DIGEST. receipts_prefetch: a step later, touch its bucket. */
-void receipts_prefetch_lock(struct receipt_table *table, const struct svm_digest *digest);
+/* receipts_prefetch: touch the bucket of DIGEST. receipts_prefetch_behind: a step later, touch what is behind it. */
 void receipts_prefetch(struct receipt_table *table, const struct svm_digest *digest);
+void receipts_prefetch_behind(struct receipt_table *table, const struct svm_digest *digest);
 /* receipts_detach: take the waiters that are content with WAIT (and all below). */
 struct engine_waiter *receipts_detach(struct receipt_table *table, struct receipt_entry *entry,
                                       enum svm_wait wait);
 /* receipts_strand: C, when the disk has failed: take who waits for the durability of one executed transaction beyond DURABLE; its digest in
- * DIGEST_OUT. SHARD_AT is the caller's place, 0 at first. NULL = there is no more. */
+ * DIGEST_OUT. BUCKET_AT is the caller's place, 0 at first. NULL = there is no more. */
 struct engine_waiter *receipts_strand(struct receipt_table *table, uint64_t durable,
-                                      size_t *shard_at, struct svm_digest *digest_out);
+                                      size_t *bucket_at, struct svm_digest *digest_out);
 void receipts_waiter_free(struct receipt_table *table, struct engine_waiter *waiter);
 /* receipts_refuse: take the in-flight ENTRY out of the table and free it; returns all its waiters. */
 struct engine_waiter *receipts_refuse(struct receipt_table *table, struct receipt_entry *entry);
 /* Finished entries in order of seq, oldest first. With a disk there is one line, the committer's; without one each worker has its own,
  * so that what it has made is forgotten by itself too. Thread   the holder of `lock`. */
+struct receipt_lane {
+    struct receipt_entry *head, *tail;
+    struct receipt_entry *walk; /* the first that receipts_next_durable has not given */
+};
+/* Entry N is in lane N % RECEIPT_LANES: so the next ones to be forgotten are known, and can be asked for, before the first is read. */
+enum { RECEIPT_LANES = 8 };
 struct receipt_line {
     _Alignas(128) pthread_mutex_t lock;
-    struct receipt_entry *head, *tail;
-    struct receipt_entry *walked; /* the last one that receipts_next_durable has given */
+    struct receipt_lane lanes[RECEIPT_LANES];
+    uint64_t joined, walked, left; /* how many so far; those who left are forgotten */
     _Atomic uint64_t bytes;
     struct receipt_line *next; /* of the table */
 };
@@ -197,10 +206,15 @@ void receipts_finished(struct receipt_line *line, struct receipt_entry *entry);
 /* receipts_next_durable: C: the next finished entry with seq <= DURABLE that this function has not given yet, or NULL. With a disk only
  * what it has given is evicted. */
 struct receipt_entry *receipts_next_durable(struct receipt_line *line, uint64_t durable);
-/* receipts_evict: drop finished entries of LINE while more than BYTES_MAX are held in all lines, oldest first: with a disk those up to
- * MATERIALISED; without one those that cannot execute again at NOW_MS. */
-void receipts_evict(struct receipt_table *table, struct receipt_line *line, uint64_t bytes_max,
-                    uint64_t materialised, bool memory_mode, uint64_t now_ms);
+/* receipts_evict: drop finished entries of LINE while more than `bytes_max` are held in all lines, oldest first: with a disk those up to
+ * `materialised`; without one those that cannot execute again at `now_ms`.
+ *   pool  the calling thread's, or NULL */
+struct receipt_limits {
+    uint64_t bytes_max, materialised, now_ms;
+    bool memory_mode;
+};
+void receipts_evict(struct receipt_table *table, struct receipt_line *line, struct pool *pool,
+                    const struct receipt_limits *limits);
 /* receipts_evicted_expires: latest expiry among evicted receipts: a digest that expires later was never evicted. */
 uint64_t receipts_evicted_expires(const struct receipt_table *table);
 uint64_t receipts_bytes(const struct receipt_table *table);

@@ -1,30 +1,34 @@
 #include "engine/internal.h"
 
-#include <stddef.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-/* Many shards, so that a lock that was asked for ahead of time is still here when it is taken. */
-enum { SHARD_BITS = 12, SHARDS = 1 << SHARD_BITS, SLOTS_MIN = 16 };
-
-/* Open addressing, linear probing; at most half of the slots in use. A slot is 0 (empty: a probe ends), 1 (removed: it goes on), or 16 bits of the
- * hash above the 48 of an entry's address, so that a probe looks into an entry only when it is very likely the one. */
-#define SLOT_REMOVED UINT64_C(1)
+/*~ The table of digests: buckets of one cache line, so that a digest is looked for, entered and taken out where its lock is.
+ *
+ *     bucket:  next | slot slot slot slot slot slot slot     `next`: bit 0 is the lock, the rest the address of a further line
+ *     line:    next | slot ..                                of entries that found no slot, in no order
+ *
+ * A slot is 0 (empty), or 16 bits of the hash above the 48 of an entry's address, so that an entry is looked into only when it is very likely the one.
+ * There are as many buckets for good as make a second line rare while what is kept stays within tx.dedupe_bytes; in memory mode, where it is
+ * up to eight times that, a bucket has three or four lines. Further lines come and go with their entries. */
+enum { SLOTS = 7, BUCKET_ENTRIES = 3, BUCKETS_MIN = 1 << 10, BUCKETS_MAX = 1 << 24 };
+#define LOCKED       UINT64_C(1)
 #define SLOT_ADDRESS UINT64_C(0xffffffffffff)
 
 __extension__ typedef unsigned __int128 wide;
 
-struct shard {
-    _Alignas(64) pthread_mutex_t lock;
-    /* Written under the lock; atomic because a prefetch computes an address from them without it. */
-    _Atomic(uint64_t *) slots;
-    _Atomic size_t mask;
-    uint32_t live, used; /* entries; slots that are not empty */
+struct bucket {
+    _Alignas(64) _Atomic uint64_t next; /* written under the lock */
+    uint64_t slots[SLOTS];
 };
-_Static_assert(sizeof(struct shard) == 64, "one line: with the lock comes what it guards");
+_Static_assert(sizeof(struct bucket) == 64, "one line: with the lock comes what it guards");
 
 struct receipt_table {
-    struct shard shards[SHARDS];
+    struct bucket *buckets; /* in `memory`, which is zero until it is written */
+    uint64_t bucket_count;
+    void *memory;
     uint64_t seed; /* nobody outside can tell which digests fall together */
     struct receipt_line *lines;
     _Atomic uint64_t evicted_expires;
@@ -42,9 +46,10 @@ static uint64_t hash_of(const struct receipt_table *table, const struct svm_dige
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-static struct shard *shard_of(struct receipt_table *table, uint64_t hash)
+/* By the upper bits; the lowest are in the slots. */
+static struct bucket *bucket_of(const struct receipt_table *table, uint64_t hash)
 {
-    return &table->shards[hash >> 32 & (SHARDS - 1)];
+    return &table->buckets[(uint64_t)((wide)hash * table->bucket_count >> 64)];
 }
 
 static struct receipt_entry *slot_entry(uint64_t slot)
@@ -54,27 +59,67 @@ static struct receipt_entry *slot_entry(uint64_t slot)
 
 static uint64_t slot_of(const struct receipt_entry *entry, uint64_t hash)
 {
-    return (hash >> 48) << 48 | (uint64_t)(uintptr_t)entry;
+    return hash << 48 | (uint64_t)(uintptr_t)entry;
 }
 
-struct receipt_table *receipts_create(uint32_t waiters_max)
+/* The line behind LINE of a bucket, or NULL. */
+static struct bucket *line_behind(const struct bucket *line)
 {
-    struct receipt_table *table = aligned_alloc(64, (sizeof *table + 63) / 64 * 64);
+    uint64_t next = atomic_load_explicit(&line->next, memory_order_relaxed);
+    return (struct bucket *)(uintptr_t)(next & ~LOCKED);
+}
+
+static void line_set_behind(struct bucket *line, const struct bucket *behind)
+{
+    uint64_t lock = atomic_load_explicit(&line->next, memory_order_relaxed) & LOCKED;
+    atomic_store_explicit(&line->next, (uint64_t)(uintptr_t)behind | lock, memory_order_relaxed);
+}
+
+/* Who holds a lock lets it go within a microsecond, unless it has lost its processor, perhaps to this thread. */
+static void back_off(unsigned tries)
+{
+    enum { SPINS = 100, YIELDS = 8, SLEEP_NS = 50000 };
+    if (tries < SPINS) {
+#if defined(__x86_64__) || defined(__i386__)
+        __builtin_ia32_pause();
+#endif
+    } else if (tries < SPINS + YIELDS) {
+        sched_yield();
+    } else {
+        nanosleep(&(struct timespec){.tv_nsec = SLEEP_NS}, NULL);
+    }
+}
+
+static void bucket_lock(struct bucket *bucket)
+{
+    unsigned tries = 0;
+    while (atomic_fetch_or_explicit(&bucket->next, LOCKED, memory_order_acquire) & LOCKED)
+        do
+            back_off(tries++);
+        while (atomic_load_explicit(&bucket->next, memory_order_relaxed) & LOCKED);
+}
+
+static void bucket_unlock(struct bucket *bucket)
+{
+    uint64_t next = atomic_load_explicit(&bucket->next, memory_order_relaxed);
+    atomic_store_explicit(&bucket->next, next & ~LOCKED, memory_order_release);
+}
+
+struct receipt_table *receipts_create(uint64_t entries, uint32_t waiters_max)
+{
+    struct receipt_table *table = calloc(1, sizeof *table);
     if (!table)
         return NULL;
-    memset(table, 0, sizeof *table);
+    uint64_t count = entries / BUCKET_ENTRIES;
+    table->bucket_count = count < BUCKETS_MIN ? BUCKETS_MIN : count > BUCKETS_MAX ? BUCKETS_MAX : count;
     table->waiters_max = waiters_max;
     rng_os(&table->seed, sizeof table->seed);
-    for (size_t i = 0; i < SHARDS; i++) {
-        struct shard *shard = &table->shards[i];
-        pthread_mutex_init(&shard->lock, NULL);
-        shard->mask = SLOTS_MIN - 1;
-        shard->slots = calloc(SLOTS_MIN, sizeof(uint64_t));
-        if (!shard->slots) {
-            receipts_destroy(table);
-            return NULL;
-        }
+    table->memory = calloc(table->bucket_count + 1, sizeof(struct bucket));
+    if (!table->memory) {
+        free(table);
+        return NULL;
     }
+    table->buckets = (struct bucket *)(((uintptr_t)table->memory + 63) & ~(uintptr_t)63);
     return table;
 }
 
@@ -99,75 +144,69 @@ void receipts_memory_give(const struct receipt_entry *entry, void *memory)
         pool_give(memory);
 }
 
-static void entry_free(struct receipt_entry *entry)
+/* POOL is this thread's, or NULL. */
+static void entry_free(struct receipt_entry *entry, struct pool *pool)
 {
     receipts_memory_give(entry, atomic_load_explicit(&entry->receipt, memory_order_relaxed));
-    pool_give(entry);
+    pool_give_own(pool, entry);
+}
+
+static void entry_drop(struct receipt_entry *entry)
+{
+    while (entry->waiters) {
+        struct engine_waiter *waiter = entry->waiters;
+        entry->waiters = waiter->next;
+        free(waiter);
+    }
+    entry_free(entry, NULL);
 }
 
 void receipts_destroy(struct receipt_table *table)
 {
     if (!table)
         return;
-    for (size_t i = 0; i < SHARDS; i++) {
-        struct shard *shard = &table->shards[i];
-        for (size_t s = 0; shard->slots && s <= shard->mask; s++) {
-            if (shard->slots[s] <= SLOT_REMOVED)
-                continue;
-            struct receipt_entry *entry = slot_entry(shard->slots[s]);
-            while (entry->waiters) {
-                struct engine_waiter *waiter = entry->waiters;
-                entry->waiters = waiter->next;
-                free(waiter);
-            }
-            entry_free(entry);
+    for (uint64_t i = 0; i < table->bucket_count; i++)
+        for (struct bucket *line = &table->buckets[i], *behind; line; line = behind) {
+            behind = line_behind(line);
+            for (size_t k = 0; k < SLOTS; k++)
+                if (line->slots[k])
+                    entry_drop(slot_entry(line->slots[k]));
+            if (line != &table->buckets[i])
+                free(line);
         }
-        free(shard->slots);
-        pthread_mutex_destroy(&shard->lock);
-    }
+    free(table->memory);
     free(table);
 }
 
-/* The slot of DIGEST, or NULL. */
-static uint64_t *lookup(struct shard *shard, uint64_t hash, const struct svm_digest *digest)
+/* The slot of DIGEST, or NULL; EMPTY_OUT (may be NULL): where it may be put, or NULL. */
+static uint64_t *lookup(struct bucket *bucket, uint64_t hash, const struct svm_digest *digest,
+                        uint64_t **empty_out)
 {
-    uint64_t *slots = shard->slots;
-    size_t mask = shard->mask;
-    for (size_t at = (size_t)hash & mask; slots[at]; at = (at + 1) & mask)
-        if (slots[at] >> 48 == hash >> 48 && slots[at] != SLOT_REMOVED &&
-            memcmp(slot_entry(slots[at])->digest.b, digest->b, sizeof digest->b) == 0)
-            return &slots[at];
+    uint64_t *empty = NULL;
+    for (struct bucket *line = bucket; line; line = line_behind(line))
+        for (size_t i = 0; i < SLOTS; i++) {
+            uint64_t *slot = &line->slots[i];
+            if (*slot == 0)
+                empty = empty ? empty : slot;
+            else if (*slot >> 48 == (hash & 0xffff) &&
+                     memcmp(slot_entry(*slot)->digest.b, digest->b, sizeof digest->b) == 0)
+                return slot;
+        }
+    if (empty_out)
+        *empty_out = empty;
     return NULL;
 }
 
-static void place(uint64_t *slots, size_t mask, uint64_t hash, struct receipt_entry *entry)
+/* An empty slot in a further line; NULL = no memory. */
+static uint64_t *line_add(struct bucket *bucket)
 {
-    size_t at = (size_t)hash & mask;
-    while (slots[at])
-        at = (at + 1) & mask;
-    slots[at] = slot_of(entry, hash);
-}
-
-/* Room for one more: larger when the entries need it, else the same without the removed ones. Without memory the old ones serve while an empty
- * one is left. */
-static bool reserve(struct receipt_table *table, struct shard *shard)
-{
-    size_t mask = shard->mask;
-    if (2 * ((size_t)shard->used + 1) <= mask)
-        return true;
-    size_t fresh_mask = 4 * (size_t)shard->live > mask ? 2 * mask + 1 : mask;
-    uint64_t *fresh = calloc(fresh_mask + 1, sizeof *fresh), *slots = shard->slots;
-    if (!fresh)
-        return (size_t)shard->used + 2 < mask;
-    for (size_t s = 0; s <= mask; s++)
-        if (slots[s] > SLOT_REMOVED)
-            place(fresh, fresh_mask, hash_of(table, &slot_entry(slots[s])->digest),
-                  slot_entry(slots[s]));
-    shard->slots = fresh;
-    shard->mask = fresh_mask;
-    shard->used = shard->live;
-    free(slots);
-    return true;
+    struct bucket *line = aligned_alloc(sizeof *line, sizeof *line);
+    if (!line)
+        return NULL;
+    memset(line, 0, sizeof *line);
+    line_set_behind(line, line_behind(bucket));
+    line_set_behind(bucket, line);
+    return &line->slots[0];
 }
 
 enum receipts_enter_result receipts_enter(struct receipt_table *table, struct pool *pool,
@@ -184,24 +223,22 @@ enum receipts_enter_result receipts_enter(struct receipt_table *table, struct po
     *fresh = (struct receipt_entry){
         .digest = *digest, .expires_ms = expires_ms, .room_bytes = (uint16_t)room_bytes};
 
-    uint64_t hash = hash_of(table, digest);
-    struct shard *shard = shard_of(table, hash);
-    pthread_mutex_lock(&shard->lock);
-    uint64_t *slot = FAULT_BUG("dedupe-skip") ? NULL : lookup(shard, hash, digest);
-    if (slot) {
-        pool_give(fresh);
+    uint64_t hash = hash_of(table, digest), *empty = NULL;
+    struct bucket *bucket = bucket_of(table, hash);
+    bucket_lock(bucket);
+    uint64_t *slot = lookup(bucket, hash, digest, &empty);
+    if (slot && !FAULT_BUG("dedupe-skip")) {
+        pool_give_own(pool, fresh);
         *entry_out = slot_entry(*slot);
         return RECEIPTS_FOUND;
     }
-    bool room = reserve(table, shard);
-    if (room) {
-        place(shard->slots, shard->mask, hash, fresh);
-        shard->live++;
-        shard->used++;
-    }
-    pthread_mutex_unlock(&shard->lock);
-    if (!room) {
-        pool_give(fresh);
+    if (!empty)
+        empty = line_add(bucket);
+    if (empty)
+        *empty = slot_of(fresh, hash);
+    bucket_unlock(bucket);
+    if (!empty) {
+        pool_give_own(pool, fresh);
         return RECEIPTS_NO_MEMORY;
     }
     *entry_out = fresh;
@@ -211,18 +248,24 @@ enum receipts_enter_result receipts_enter(struct receipt_table *table, struct po
 struct receipt_entry *receipts_find(struct receipt_table *table, const struct svm_digest *digest)
 {
     uint64_t hash = hash_of(table, digest);
-    struct shard *shard = shard_of(table, hash);
-    pthread_mutex_lock(&shard->lock);
-    uint64_t *slot = lookup(shard, hash, digest);
+    struct bucket *bucket = bucket_of(table, hash);
+    bucket_lock(bucket);
+    uint64_t *slot = lookup(bucket, hash, digest, NULL);
     if (slot)
         return slot_entry(*slot);
-    pthread_mutex_unlock(&shard->lock);
+    bucket_unlock(bucket);
     return NULL;
+}
+
+static struct bucket *entry_bucket(const struct receipt_table *table,
+                                   const struct receipt_entry *entry)
+{
+    return bucket_of(table, hash_of(table, &entry->digest));
 }
 
 void receipts_unlock(struct receipt_table *table, struct receipt_entry *entry)
 {
-    pthread_mutex_unlock(&shard_of(table, hash_of(table, &entry->digest))->lock);
+    bucket_unlock(entry_bucket(table, entry));
 }
 
 void receipts_await(struct receipt_entry *entry)
@@ -231,18 +274,16 @@ void receipts_await(struct receipt_entry *entry)
     atomic_thread_fence(memory_order_seq_cst);
 }
 
-void receipts_prefetch_lock(struct receipt_table *table, const struct svm_digest *digest)
-{
-    __builtin_prefetch(shard_of(table, hash_of(table, digest)), 1);
-}
-
 void receipts_prefetch(struct receipt_table *table, const struct svm_digest *digest)
 {
-    uint64_t hash = hash_of(table, digest);
-    struct shard *shard = shard_of(table, hash);
-    const uint64_t *slots = atomic_load_explicit(&shard->slots, memory_order_relaxed);
-    size_t mask = atomic_load_explicit(&shard->mask, memory_order_relaxed);
-    __builtin_prefetch(&slots[(size_t)hash & mask], 1);
+    __builtin_prefetch(bucket_of(table, hash_of(table, digest)), 1);
+}
+
+void receipts_prefetch_behind(struct receipt_table *table, const struct svm_digest *digest)
+{
+    const struct bucket *behind = line_behind(bucket_of(table, hash_of(table, digest)));
+    if (behind)
+        __builtin_prefetch(behind, 1);
 }
 
 bool receipts_wait(struct receipt_table *table, struct receipt_entry *entry,
@@ -266,9 +307,9 @@ bool receipts_wait(struct receipt_table *table, struct receipt_entry *entry,
 struct engine_waiter *receipts_detach(struct receipt_table *table, struct receipt_entry *entry,
                                       enum svm_wait wait)
 {
-    struct shard *shard = shard_of(table, hash_of(table, &entry->digest));
+    struct bucket *bucket = entry_bucket(table, entry);
     struct engine_waiter *taken = NULL;
-    pthread_mutex_lock(&shard->lock);
+    bucket_lock(bucket);
     for (struct engine_waiter **at = &entry->waiters; *at;) {
         struct engine_waiter *waiter = *at;
         if (waiter->wait <= wait) {
@@ -279,7 +320,7 @@ struct engine_waiter *receipts_detach(struct receipt_table *table, struct receip
             at = &waiter->next;
         }
     }
-    pthread_mutex_unlock(&shard->lock);
+    bucket_unlock(bucket);
     return taken;
 }
 
@@ -299,23 +340,31 @@ static struct engine_waiter *take_durable_locked(struct receipt_entry *entry)
     return taken;
 }
 
-struct engine_waiter *receipts_strand(struct receipt_table *table, uint64_t durable,
-                                      size_t *shard_at, struct svm_digest *digest_out)
+/* Of one transaction in LINE and those behind it, which are locked. */
+static struct engine_waiter *strand_locked(const struct bucket *line, uint64_t durable,
+                                           struct svm_digest *digest_out)
 {
-    for (; *shard_at < SHARDS; ++*shard_at) {
-        struct shard *shard = &table->shards[*shard_at];
-        struct engine_waiter *taken = NULL;
-        pthread_mutex_lock(&shard->lock);
-        for (size_t s = 0; !taken && s <= shard->mask; s++) {
-            struct receipt_entry *entry =
-                shard->slots[s] > SLOT_REMOVED ? slot_entry(shard->slots[s]) : NULL;
+    struct engine_waiter *taken = NULL;
+    for (; line && !taken; line = line_behind(line))
+        for (size_t i = 0; i < SLOTS && !taken; i++) {
+            struct receipt_entry *entry = slot_entry(line->slots[i]);
             const struct svm_receipt *receipt = entry ? atomic_load(&entry->receipt) : NULL;
             if (!receipt || receipt->seq <= durable)
                 continue;
             taken = take_durable_locked(entry);
             *digest_out = entry->digest;
         }
-        pthread_mutex_unlock(&shard->lock);
+    return taken;
+}
+
+struct engine_waiter *receipts_strand(struct receipt_table *table, uint64_t durable,
+                                      size_t *bucket_at, struct svm_digest *digest_out)
+{
+    for (; *bucket_at < table->bucket_count; ++*bucket_at) {
+        struct bucket *bucket = &table->buckets[*bucket_at];
+        bucket_lock(bucket);
+        struct engine_waiter *taken = strand_locked(bucket, durable, digest_out);
+        bucket_unlock(bucket);
         if (taken)
             return taken;
     }
@@ -328,29 +377,39 @@ void receipts_waiter_free(struct receipt_table *table, struct engine_waiter *wai
     atomic_fetch_sub(&table->waiters, 1);
 }
 
-static void unlink_locked(struct shard *shard, uint64_t hash, struct receipt_entry *entry)
+/* Returns the line that nothing is left in, which is the caller's, or NULL. */
+static struct bucket *unlink_locked(struct bucket *bucket, uint64_t hash,
+                                    const struct receipt_entry *entry)
 {
-    uint64_t *slots = shard->slots, wanted = slot_of(entry, hash);
-    size_t mask = shard->mask, at = (size_t)hash & mask;
-    while (slots[at] != wanted) {
-        SVM_ASSERT(slots[at] != 0);
-        at = (at + 1) & mask;
-    }
-    bool last = slots[(at + 1) & mask] == 0; /* nobody probes over it: it may be empty again */
-    slots[at] = last ? 0 : SLOT_REMOVED;
-    shard->used -= last;
-    shard->live--;
+    uint64_t wanted = slot_of(entry, hash), others = 0;
+    struct bucket *line = bucket, *before = NULL;
+    size_t i = 0;
+    while (line->slots[i] != wanted)
+        if (++i == SLOTS) {
+            before = line;
+            line = line_behind(line);
+            i = 0;
+            SVM_ASSERT(line);
+        }
+    line->slots[i] = 0;
+    for (i = 0; i < SLOTS; i++)
+        others |= line->slots[i];
+    if (!before || others)
+        return NULL;
+    line_set_behind(before, line_behind(line));
+    return line;
 }
 
 struct engine_waiter *receipts_refuse(struct receipt_table *table, struct receipt_entry *entry)
 {
     uint64_t hash = hash_of(table, &entry->digest);
-    struct shard *shard = shard_of(table, hash);
+    struct bucket *bucket = bucket_of(table, hash);
     SVM_ASSERT(atomic_load(&entry->receipt) == NULL);
-    pthread_mutex_lock(&shard->lock);
-    unlink_locked(shard, hash, entry);
+    bucket_lock(bucket);
+    struct bucket *left = unlink_locked(bucket, hash, entry);
     struct engine_waiter *waiters = entry->waiters;
-    pthread_mutex_unlock(&shard->lock);
+    bucket_unlock(bucket);
+    free(left);
     pool_give(entry);
     return waiters;
 }
@@ -381,39 +440,43 @@ static void line_grow(struct receipt_line *line, uint64_t bytes)
 
 void receipts_finished(struct receipt_line *line, struct receipt_entry *entry)
 {
+    struct receipt_lane *lane = &line->lanes[line->joined++ % RECEIPT_LANES];
     SVM_ASSERT(atomic_load_explicit(&entry->receipt, memory_order_relaxed) != NULL);
-    if (line->tail)
-        line->tail->fifo_next = entry;
+    if (lane->head)
+        lane->tail->fifo_next = entry;
     else
-        line->head = entry;
-    line->tail = entry;
+        lane->head = entry;
+    if (!lane->walk)
+        lane->walk = entry;
+    lane->tail = entry;
     entry->bytes = entry_bytes(entry);
     line_grow(line, entry->bytes);
 }
 
 struct receipt_entry *receipts_next_durable(struct receipt_line *line, uint64_t durable)
 {
-    struct receipt_entry *next = line->walked ? line->walked->fifo_next : line->head;
-    if (!next || atomic_load(&next->receipt)->seq > durable)
+    struct receipt_lane *lane = &line->lanes[line->walked % RECEIPT_LANES];
+    struct receipt_entry *next = lane->walk;
+    if (line->walked == line->joined || atomic_load(&next->receipt)->seq > durable)
         return NULL;
-    line->walked = next;
+    lane->walk = next->fifo_next;
+    line->walked++;
     return next;
 }
 
-static bool evictable(const struct receipt_entry *entry, uint64_t materialised, bool memory_mode,
-                      uint64_t now_ms)
+static bool evictable(const struct receipt_entry *entry, const struct receipt_limits *limits)
 {
-    if (memory_mode)
-        return entry->expires_ms < now_ms; /* 0 too: its exact input has moved on */
-    return atomic_load(&entry->receipt)->seq <= materialised;
+    if (limits->memory_mode)
+        return entry->expires_ms < limits->now_ms; /* 0 too: its exact input has moved on */
+    return atomic_load(&entry->receipt)->seq <= limits->materialised;
 }
 
-/* Takes ENTRY, the head of LINE, out of the table. False = somebody waits for its durability. */
+/* Takes ENTRY, the oldest of its line, out of the table. False = somebody waits for its durability. */
 static bool forget(struct receipt_table *table, struct receipt_entry *entry)
 {
     uint64_t hash = hash_of(table, &entry->digest);
-    struct shard *shard = shard_of(table, hash);
-    pthread_mutex_lock(&shard->lock);
+    struct bucket *bucket = bucket_of(table, hash), *left = NULL;
+    bucket_lock(bucket);
     bool waited_for = entry->waiters != NULL;
     if (!waited_for) {
         /* Up before it goes: see `enter` in worker.c. */
@@ -421,52 +484,44 @@ static bool forget(struct receipt_table *table, struct receipt_entry *entry)
         while (entry->expires_ms > seen &&
                !atomic_compare_exchange_weak(&table->evicted_expires, &seen, entry->expires_ms))
             ;
-        unlink_locked(shard, hash, entry);
+        left = unlink_locked(bucket, hash, entry);
     }
-    pthread_mutex_unlock(&shard->lock);
+    bucket_unlock(bucket);
+    free(left);
     return !waited_for;
 }
 
-/* One step ahead of forgetting, in two passes: the lock, then what the lock guards. */
-static void look_ahead(struct receipt_table *table, struct receipt_entry *ahead[2], bool both)
+/* The bucket of the entry that is to be forgotten AHEAD after the oldest. */
+static void look_ahead(struct receipt_table *table, const struct receipt_line *line, uint64_t ahead)
 {
-    if (ahead[0]) {
-        receipts_prefetch_lock(table, &ahead[0]->digest);
-        ahead[0] = ahead[0]->fifo_next;
-        if (ahead[0]) {
-            __builtin_prefetch(ahead[0], 1);
-            __builtin_prefetch((const uint8_t *)ahead[0] + offsetof(struct receipt_entry, bytes));
-        }
-    }
-    if (both && ahead[1]) {
-        receipts_prefetch(table, &ahead[1]->digest);
-        ahead[1] = ahead[1]->fifo_next;
-    }
+    const struct receipt_entry *entry = line->lanes[(line->left + ahead) % RECEIPT_LANES].head;
+    if (entry)
+        receipts_prefetch(table, &entry->digest);
 }
 
-void receipts_evict(struct receipt_table *table, struct receipt_line *line, uint64_t bytes_max,
-                    uint64_t materialised, bool memory_mode, uint64_t now_ms)
+void receipts_evict(struct receipt_table *table, struct receipt_line *line, struct pool *pool,
+                    const struct receipt_limits *limits)
 {
+    enum { AHEAD = RECEIPT_LANES / 2 };
     uint64_t held = receipts_bytes(table);
-    struct receipt_entry *ahead[2] = {line->head,
-                                      line->head}; /* its lock is asked for; its slot too */
-    for (uint32_t i = 0; held > bytes_max && i < 8; i++)
-        look_ahead(table, ahead, i >= 4);
-    while (held > bytes_max && line->head) {
-        struct receipt_entry *entry = line->head;
-        /* With a disk the last one walked stays: it is the cursor. */
-        if (!memory_mode && (!line->walked || entry == line->walked))
+    const uint64_t end = limits->memory_mode ? line->joined : line->walked;
+    for (uint64_t i = 0; held > limits->bytes_max && i < AHEAD; i++)
+        look_ahead(table, line, i);
+    for (; held > limits->bytes_max && line->left < end; line->left++) {
+        struct receipt_lane *lane = &line->lanes[line->left % RECEIPT_LANES];
+        struct receipt_entry *entry = lane->head, *next = entry->fifo_next;
+        look_ahead(table, line, AHEAD);
+        if (!evictable(entry, limits) || !forget(table, entry))
             return;
-        if (!evictable(entry, materialised, memory_mode, now_ms) || !forget(table, entry))
-            return;
-        look_ahead(table, ahead, true);
-        line->head = entry->fifo_next;
-        if (!line->head)
-            line->tail = NULL;
+        lane->head = next;
+        if (next) {
+            __builtin_prefetch(next, 1);
+            __builtin_prefetch(&next->bytes);
+        }
         uint64_t bytes = entry->bytes;
         held -= bytes < held ? bytes : held;
         line_grow(line, 0 - bytes);
-        entry_free(entry);
+        entry_free(entry, pool);
     }
 }
 

@@ -524,7 +524,7 @@ static void run_new(struct engine_worker *worker, struct engine_job **jobs, size
     size_t n = 0;
     for (size_t i = 0; i < count; i++)
         if (read_bytes(worker, jobs[i])) {
-            receipts_prefetch_lock(engine->receipts, &jobs[i]->digest);
+            receipts_prefetch(engine->receipts, &jobs[i]->digest);
             for (uint16_t k = 0; k < jobs[i]->tx.input_count && k < ENGINE_JOB_INPUTS; k++) {
                 jobs[i]->hashes[k] = mvcc_hash_key(engine->objects, jobs[i]->tx.inputs[k].id.b,
                                                    sizeof(struct svm_id));
@@ -536,7 +536,7 @@ static void run_new(struct engine_worker *worker, struct engine_job **jobs, size
     count = n;
     n = 0;
     for (size_t i = 0; i < count; i++) {
-        receipts_prefetch(engine->receipts, &jobs[i]->digest);
+        receipts_prefetch_behind(engine->receipts, &jobs[i]->digest);
         for (uint16_t k = 0; k < jobs[i]->tx.input_count && k < ENGINE_JOB_INPUTS; k++)
             mvcc_prefetch_head(engine->objects, jobs[i]->hashes[k]);
         prefetch_owners(engine, jobs[i], 1);
