@@ -65,21 +65,26 @@ static void answer_executed(struct svm_engine *engine, struct engine_job *job)
 {
     bool early = engine->memory || FAULT_BUG("ack-early");
     enum svm_wait content = early ? SVM_WAIT_DURABLE : SVM_WAIT_EXECUTED;
-    const struct svm_receipt *receipt =
-        atomic_load_explicit(&job->entry->receipt, memory_order_acquire);
-    if (!job->answered && job->wait <= content) {
+    struct model_receipt_space space;
+    const bool answer = !job->answered && job->wait <= content;
+    const bool awaited = receipts_awaited(job->entry);
+    if (!answer && !awaited)
+        return;
+    const struct svm_receipt *receipt = receipts_read(job->entry, &space);
+    if (answer) {
         job->answered = true;
         answer_receipt(engine, job->callback, job->arg, receipt, false);
     }
-    if (receipts_awaited(job->entry))
+    if (awaited)
         answer_waiters(engine, receipts_detach(engine->receipts, job->entry, content), &job->digest,
                        receipt, NULL);
 }
 
 static void tell_hook(struct svm_engine *engine, const struct engine_job *job)
 {
+    struct model_receipt_space space;
     if (engine->hooks.committed)
-        engine->hooks.committed(engine->hooks.arg, atomic_load(&job->entry->receipt), &job->tx);
+        engine->hooks.committed(engine->hooks.arg, receipts_read(job->entry, &space), &job->tx);
 }
 
 /* POOL is the calling thread's, or NULL. */
@@ -103,9 +108,9 @@ static void walk_durable(struct svm_engine *engine)
         if (!receipts_awaited(entry))
             continue;
         FAULT_POINT("engine.durable.before");
-        const struct svm_receipt *receipt = atomic_load(&entry->receipt);
+        struct model_receipt_space space;
         struct engine_waiter *waiters = receipts_detach(engine->receipts, entry, SVM_WAIT_DURABLE);
-        answer_waiters(engine, waiters, &entry->digest, receipt, NULL);
+        answer_waiters(engine, waiters, &entry->digest, receipts_read(entry, &space), NULL);
     }
     evict(engine, line, NULL);
 }
@@ -239,13 +244,13 @@ static void job_logged(struct svm_engine *engine, struct engine_job *job, uint64
     if (failed) {
         answer_failed(engine, job);
     } else if (!job->answered) {
-        const struct svm_receipt *receipt = atomic_load(&entry->receipt);
         SVM_ASSERT(job->wait == SVM_WAIT_DURABLE);
-        if (receipt->seq <= engine_durable(engine)) {
+        if (receipts_seq(entry) <= engine_durable(engine)) {
+            struct model_receipt_space space;
             hist_add(
                 &engine->counters.latency[job->path == SVM_PATH_FAST ? 0 : 1][SVM_STAGE_DURABLE],
                 (now_ns - job->admitted_ns) / 1000);
-            answer_receipt(engine, job->callback, job->arg, receipt, false);
+            answer_receipt(engine, job->callback, job->arg, receipts_read(entry, &space), false);
         } else {
             struct receipt_entry *locked = receipts_find(engine->receipts, &job->digest);
             SVM_ASSERT(locked == entry);

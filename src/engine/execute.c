@@ -179,7 +179,7 @@ struct attempt {
     uint8_t taken_over; /* inputs, by bit: the claim was that of an earlier attempt */
     uint8_t passed_on;  /* inputs: a later attempt has the claim */
     uint8_t giver[ENGINE_JOB_INPUTS]; /* by input taken over: that attempt */
-    struct svm_receipt *receipt;
+    uint64_t node_ms;
     struct exec_result result;
     uint64_t *states;                    /* by input: the word before the claim, or as read */
     const struct model_object **objects; /* by input */
@@ -339,7 +339,7 @@ static void attempt_undo(struct engine_worker *worker, struct attempt *a)
             give_back_claim(worker->group, a, i);
         else if (job->tx.inputs[i].writable)
             mvcc_release(job->heads[i], a->states[i]);
-    receipts_memory_give(job->entry, a->receipt);
+    receipts_let_go(job->entry);
     if (a->large)
         worker->group->large_taken = false;
 }
@@ -528,9 +528,9 @@ static enum attempt_result prepare(struct engine_worker *worker, struct attempt 
         refusal->got = size;
         return ATTEMPT_REFUSED;
     }
-    void *memory = receipts_memory(a->job->entry, worker->pool, model_receipt_need(&effects));
-    a->receipt = memory ? model_receipt_make(memory, &effects) : NULL;
-    if (!a->receipt || (!engine->memory && !reserve_frame(&a->job->record, size))) {
+    a->node_ms = node_ms;
+    if (!receipts_keep(a->job->entry, worker->pool, &effects) ||
+        (!engine->memory && !reserve_frame(&a->job->record, size))) {
         refusal_init(refusal, SVM_E_OVERLOADED);
         return ATTEMPT_REFUSED;
     }
@@ -606,8 +606,7 @@ static void publish(struct engine_worker *worker, struct attempt *a, uint64_t se
     struct exec_result *result = &a->result;
 
     /* The receipt first: whoever sees a new version can find what made it. */
-    a->receipt->seq = seq;
-    atomic_store_explicit(&job->entry->receipt, a->receipt, memory_order_release);
+    receipts_publish(job->entry, seq);
     for (uint16_t i = 0; i < a->touched; i++)
         owners_settle(worker->owner_log, &a->touches[i], seq);
 
@@ -659,7 +658,7 @@ static void record_fill(struct engine_worker *worker, struct attempt *a, uint64_
     struct engine_record *record = &job->record;
     record->kind = RECORD_JOB;
     record->seq = seq;
-    record->node_ms = a->receipt->node_ms;
+    record->node_ms = a->node_ms;
     record->frame_len = 0;
     if (!worker->engine->memory) {
         struct model_effects effects;
@@ -669,7 +668,7 @@ static void record_fill(struct engine_worker *worker, struct attempt *a, uint64_
         SVM_ASSERT(record->frame_len <= record->frame_cap);
     }
     count_objects(&worker->counters, &a->result);
-    stats_executed(&worker->counters, job, a->receipt);
+    stats_executed(&worker->counters, job, a->result.failure);
     count_own(&worker->counters.transfers, a->result.transfers);
     worker_order_done(worker, job);
 }

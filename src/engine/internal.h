@@ -127,18 +127,20 @@ struct engine_waiter {
     bool duplicate;
 };
 
-/* One digest: in flight while `receipt` is NULL, finished afterwards. Guarded by its bucket's lock, but for `receipt`, which the executing
- * worker stores before it publishes, and `room`, which is that worker's until then. */
+/* One digest: in flight while `seq` is 0, finished afterwards. Guarded by its bucket's lock, but for `seq`, which the executing
+ * worker stores before it publishes, and `whole` and `room`, which are that worker's until then. The first line of a block of pool.h ends with the
+ * digest: with the second that is all that forgetting looks at. */
 struct receipt_entry {
-    struct receipt_entry *fifo_next;       /* finished ones, in order of seq: the next in its lane */
-    _Atomic(struct svm_receipt *) receipt; /* in `room`, or a block of its own */
+    struct receipt_entry *fifo_next; /* finished ones, in order of seq: the next in its lane */
+    _Atomic uint64_t seq;
     struct svm_digest digest;
-    uint64_t expires_ms; /* 0: an exact input guards it */
     struct engine_waiter *waiters;
-    _Atomic bool awaited; /* somebody waits or is about to: set before `applied` is looked at */
+    uint64_t expires_ms; /* 0: an exact input guards it */
+    uint32_t bytes;      /* what it counts for, once it is finished */
     uint16_t room_bytes;
-    uint32_t bytes; /* what it counts for, once it is finished */
-    _Alignas(8) uint8_t room[];
+    _Atomic bool awaited; /* somebody waits or is about to: set before `applied` is looked at */
+    bool whole; /* `room` has the address of the receipt, which did not fit: a block of its own */
+    _Alignas(8) uint8_t room[]; /* the receipt, packed */
 };
 
 /* What one with a change or two takes, with its place in the table: a guess, for the size of the table. */
@@ -148,16 +150,25 @@ struct receipt_table;
 struct receipt_table *receipts_create(uint64_t entries, uint32_t waiters_max);
 void receipts_destroy(struct receipt_table *table);
 /* receipts_enter: insert DIGEST in flight.
- *   changes  the receipt will probably list at most so many: room for them is taken with the entry
- *   FOUND    an entry exists. It is locked until receipts_unlock(ENTRY_OUT). */
+ *   room   the receipt will probably need at most so much, packed: it is taken with the entry
+ *   FOUND  an entry exists. It is locked until receipts_unlock(ENTRY_OUT). */
 enum receipts_enter_result { RECEIPTS_ENTERED, RECEIPTS_FOUND, RECEIPTS_NO_MEMORY };
 enum receipts_enter_result receipts_enter(struct receipt_table *table, struct pool *pool,
                                           const struct svm_digest *digest, uint64_t expires_ms,
-                                          uint32_t changes, struct receipt_entry **entry_out);
-/* receipts_memory: BYTES for the receipt of ENTRY, which is in flight: there, or from POOL. NULL = no memory. receipts_memory_give: take it back
- * (NULL is ignored); once it is ENTRY's receipt it goes with it. */
-void *receipts_memory(struct receipt_entry *entry, struct pool *pool, size_t bytes);
-void receipts_memory_give(const struct receipt_entry *entry, void *memory);
+                                          size_t room, struct receipt_entry **entry_out);
+/* receipts_keep: the executing worker, of ENTRY in flight: this will be its receipt; false = no memory. receipts_let_go: perhaps not after all
+ * (nothing happens if there is none). receipts_publish: it is, at SEQ. */
+bool receipts_keep(struct receipt_entry *entry, struct pool *pool,
+                   const struct model_effects *effects);
+void receipts_let_go(struct receipt_entry *entry);
+void receipts_publish(struct receipt_entry *entry, uint64_t seq);
+/* receipts_seq: its position, 0 = in flight. receipts_read: its receipt, in SPACE or not, for as long as both last; NULL = in flight. */
+static inline uint64_t receipts_seq(const struct receipt_entry *entry)
+{
+    return atomic_load_explicit(&entry->seq, memory_order_acquire);
+}
+const struct svm_receipt *receipts_read(const struct receipt_entry *entry,
+                                        struct model_receipt_space *space);
 /* receipts_find: locked entry of DIGEST or NULL (nothing locked). */
 struct receipt_entry *receipts_find(struct receipt_table *table, const struct svm_digest *digest);
 void receipts_unlock(struct receipt_table *table, struct receipt_entry *entry);
@@ -604,7 +615,7 @@ void cell_pool_stop(struct svm_engine *engine);
 
 /* stats.c */
 void stats_executed(struct engine_counters *counters, const struct engine_job *job,
-                    const struct svm_receipt *receipt);
+                    enum svm_failure failure);
 void stats_refused(struct engine_counters *counters, enum svm_err err);
 uint64_t stats_executed_total(struct svm_engine *engine);
 

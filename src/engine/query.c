@@ -404,8 +404,8 @@ enum svm_err svm_receipt_get(struct svm_engine *engine, const struct svm_digest 
     struct receipt_entry *entry = receipts_find(engine->receipts, digest);
     *receipt_out = NULL;
     if (entry) {
-        const struct svm_receipt *receipt =
-            atomic_load_explicit(&entry->receipt, memory_order_acquire);
+        struct model_receipt_space space;
+        const struct svm_receipt *receipt = receipts_read(entry, &space);
         bool known = receipt && receipt->seq <= mvcc_applied(engine->mvcc);
         if (known)
             *receipt_out = svm_receipt_copy(receipt);
@@ -426,8 +426,8 @@ enum svm_err svm_wait(struct svm_engine *engine, const struct svm_digest *digest
     struct receipt_entry *entry = receipts_find(engine->receipts, digest);
     if (entry) {
         receipts_await(entry);
-        const struct svm_receipt *known =
-            atomic_load_explicit(&entry->receipt, memory_order_acquire);
+        struct model_receipt_space space;
+        const struct svm_receipt *known = receipts_read(entry, &space);
         uint64_t reached = wait == SVM_WAIT_DURABLE && !engine->memory ? engine_durable(engine)
                                                                        : mvcc_applied(engine->mvcc);
         bool queued = false;

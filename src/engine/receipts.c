@@ -111,7 +111,9 @@ struct receipt_table *receipts_create(uint64_t entries, uint32_t waiters_max)
     if (!table)
         return NULL;
     uint64_t count = entries / BUCKET_ENTRIES;
-    table->bucket_count = count < BUCKETS_MIN ? BUCKETS_MIN : count > BUCKETS_MAX ? BUCKETS_MAX : count;
+    table->bucket_count = count < BUCKETS_MIN   ? BUCKETS_MIN
+                          : count > BUCKETS_MAX ? BUCKETS_MAX
+                                                : count;
     table->waiters_max = waiters_max;
     rng_os(&table->seed, sizeof table->seed);
     table->memory = calloc(table->bucket_count + 1, sizeof(struct bucket));
@@ -123,31 +125,57 @@ struct receipt_table *receipts_create(uint64_t entries, uint32_t waiters_max)
     return table;
 }
 
-/* Receipts that list no more than this get their room with the entry: a guess that is too large costs memory for as long as the receipt is kept. */
-enum { ROOM_CHANGES_MAX = 8 };
+/* ---- what is kept of a receipt ---------------------------------------------------------------------------------- */
 
-static size_t room_for(uint32_t changes)
+static struct svm_receipt *whole_of(const struct receipt_entry *entry)
 {
-    return changes > ROOM_CHANGES_MAX
-               ? 0
-               : sizeof(struct svm_receipt) + changes * sizeof(struct svm_change);
+    struct svm_receipt *receipt = NULL;
+    if (entry->whole)
+        memcpy(&receipt, entry->room, sizeof receipt);
+    return receipt;
 }
 
-void *receipts_memory(struct receipt_entry *entry, struct pool *pool, size_t bytes)
+bool receipts_keep(struct receipt_entry *entry, struct pool *pool,
+                   const struct model_effects *effects)
 {
-    return bytes <= entry->room_bytes ? entry->room : pool_take(pool, bytes);
+    if (model_receipt_pack(entry->room, entry->room_bytes, effects))
+        return true;
+    void *memory = pool_take(pool, model_receipt_need(effects));
+    if (!memory)
+        return false;
+    struct svm_receipt *receipt = model_receipt_make(memory, effects);
+    memcpy(entry->room, &receipt, sizeof receipt);
+    entry->whole = true;
+    return true;
 }
 
-void receipts_memory_give(const struct receipt_entry *entry, void *memory)
+void receipts_let_go(struct receipt_entry *entry)
 {
-    if (memory != entry->room)
-        pool_give(memory);
+    pool_give(whole_of(entry));
+    entry->whole = false;
+}
+
+void receipts_publish(struct receipt_entry *entry, uint64_t seq)
+{
+    if (entry->whole)
+        whole_of(entry)->seq = seq;
+    atomic_store_explicit(&entry->seq, seq, memory_order_release);
+}
+
+const struct svm_receipt *receipts_read(const struct receipt_entry *entry,
+                                        struct model_receipt_space *space)
+{
+    uint64_t seq = receipts_seq(entry);
+    if (seq == 0)
+        return NULL;
+    return entry->whole ? whole_of(entry)
+                        : model_receipt_unpack(space, entry->room, &entry->digest, seq);
 }
 
 /* POOL is this thread's, or NULL. */
 static void entry_free(struct receipt_entry *entry, struct pool *pool)
 {
-    receipts_memory_give(entry, atomic_load_explicit(&entry->receipt, memory_order_relaxed));
+    receipts_let_go(entry);
     pool_give_own(pool, entry);
 }
 
@@ -177,6 +205,8 @@ void receipts_destroy(struct receipt_table *table)
     free(table->memory);
     free(table);
 }
+
+/* ---- the table --------------------------------------------------------------------------------------------------- */
 
 /* The slot of DIGEST, or NULL; EMPTY_OUT (may be NULL): where it may be put, or NULL. */
 static uint64_t *lookup(struct bucket *bucket, uint64_t hash, const struct svm_digest *digest,
@@ -209,11 +239,16 @@ static uint64_t *line_add(struct bucket *bucket)
     return &line->slots[0];
 }
 
+/* A guess that is too large costs memory for as long as the receipt is kept. */
+enum { ROOM_MAX = 512 };
+
 enum receipts_enter_result receipts_enter(struct receipt_table *table, struct pool *pool,
                                           const struct svm_digest *digest, uint64_t expires_ms,
-                                          uint32_t changes, struct receipt_entry **entry_out)
+                                          size_t room, struct receipt_entry **entry_out)
 {
-    const size_t room_bytes = room_for(changes);
+    const size_t room_bytes = room > ROOM_MAX                       ? sizeof(struct svm_receipt *)
+                              : room < sizeof(struct svm_receipt *) ? sizeof(struct svm_receipt *)
+                                                                    : room;
     struct receipt_entry *fresh = pool_take(pool, sizeof *fresh + room_bytes);
     if (!fresh)
         return RECEIPTS_NO_MEMORY;
@@ -348,8 +383,7 @@ static struct engine_waiter *strand_locked(const struct bucket *line, uint64_t d
     for (; line && !taken; line = line_behind(line))
         for (size_t i = 0; i < SLOTS && !taken; i++) {
             struct receipt_entry *entry = slot_entry(line->slots[i]);
-            const struct svm_receipt *receipt = entry ? atomic_load(&entry->receipt) : NULL;
-            if (!receipt || receipt->seq <= durable)
+            if (!entry || receipts_seq(entry) <= durable)
                 continue;
             taken = take_durable_locked(entry);
             *digest_out = entry->digest;
@@ -404,23 +438,21 @@ struct engine_waiter *receipts_refuse(struct receipt_table *table, struct receip
 {
     uint64_t hash = hash_of(table, &entry->digest);
     struct bucket *bucket = bucket_of(table, hash);
-    SVM_ASSERT(atomic_load(&entry->receipt) == NULL);
+    SVM_ASSERT(receipts_seq(entry) == 0);
     bucket_lock(bucket);
     struct bucket *left = unlink_locked(bucket, hash, entry);
     struct engine_waiter *waiters = entry->waiters;
     bucket_unlock(bucket);
     free(left);
-    pool_give(entry);
+    entry_free(entry, NULL);
     return waiters;
 }
 
 /* With what the pool and the table need for it. */
 static uint32_t entry_bytes(const struct receipt_entry *entry)
 {
-    const struct svm_receipt *receipt = atomic_load_explicit(&entry->receipt, memory_order_relaxed);
-    const size_t outside = model_receipt_bytes(receipt);
-    return (uint32_t)(sizeof *entry + 40 + entry->room_bytes +
-                      ((const void *)receipt == entry->room ? 0 : outside));
+    const size_t outside = entry->whole ? model_receipt_bytes(whole_of(entry)) + 16 : 0;
+    return (uint32_t)(sizeof *entry + 40 + entry->room_bytes + outside);
 }
 
 void receipts_line_init(struct receipt_table *table, struct receipt_line *line)
@@ -441,7 +473,7 @@ static void line_grow(struct receipt_line *line, uint64_t bytes)
 void receipts_finished(struct receipt_line *line, struct receipt_entry *entry)
 {
     struct receipt_lane *lane = &line->lanes[line->joined++ % RECEIPT_LANES];
-    SVM_ASSERT(atomic_load_explicit(&entry->receipt, memory_order_relaxed) != NULL);
+    SVM_ASSERT(receipts_seq(entry) != 0);
     if (lane->head)
         lane->tail->fifo_next = entry;
     else
@@ -457,7 +489,7 @@ struct receipt_entry *receipts_next_durable(struct receipt_line *line, uint64_t 
 {
     struct receipt_lane *lane = &line->lanes[line->walked % RECEIPT_LANES];
     struct receipt_entry *next = lane->walk;
-    if (line->walked == line->joined || atomic_load(&next->receipt)->seq > durable)
+    if (line->walked == line->joined || receipts_seq(next) > durable)
         return NULL;
     lane->walk = next->fifo_next;
     line->walked++;
@@ -468,7 +500,7 @@ static bool evictable(const struct receipt_entry *entry, const struct receipt_li
 {
     if (limits->memory_mode)
         return entry->expires_ms < limits->now_ms; /* 0 too: its exact input has moved on */
-    return atomic_load(&entry->receipt)->seq <= limits->materialised;
+    return receipts_seq(entry) <= limits->materialised;
 }
 
 /* Takes ENTRY, the oldest of its line, out of the table. False = somebody waits for its durability. */

@@ -30,12 +30,12 @@ void stats_refused(struct engine_counters *counters, enum svm_err err)
 }
 
 void stats_executed(struct engine_counters *counters, const struct engine_job *job,
-                    const struct svm_receipt *receipt)
+                    enum svm_failure failure)
 {
     struct hist *latency = counters->latency[job->path == SVM_PATH_FAST ? 0 : 1];
     count_own(&counters->executed, 1);
-    count_own(receipt->failure == SVM_FAILURE_NONE ? &counters->completed[job->path]
-                                                   : &counters->failed[job->path],
+    count_own(failure == SVM_FAILURE_NONE ? &counters->completed[job->path]
+                                          : &counters->failed[job->path],
               1);
     hist_add(&latency[SVM_STAGE_TOTAL], (job->executed_ns - job->admitted_ns) / 1000);
     hist_add(&latency[SVM_STAGE_QUEUE],

@@ -29,7 +29,8 @@ static void join(struct engine_worker *worker, struct engine_job *job, struct re
 {
     struct svm_engine *engine = worker->engine;
     receipts_await(entry); /* before anything is looked at that it may wait for */
-    struct svm_receipt *receipt = atomic_load_explicit(&entry->receipt, memory_order_acquire);
+    struct model_receipt_space space;
+    const struct svm_receipt *receipt = receipts_read(entry, &space);
     struct svm_receipt *copy = NULL;
     bool waits = false, full = false;
     if (receipt && engine_satisfied(engine, receipt->seq, job->wait)) {
@@ -128,7 +129,7 @@ static bool look_up(struct engine_worker *worker, struct engine_job *job,
     if (job->bytes && !FAULT_BUG("dedupe-skip") &&
         (entry = receipts_find(engine->receipts, &job->digest)) != NULL) {
         /* Only a finished one may answer before the signature is verified. */
-        if (atomic_load_explicit(&entry->receipt, memory_order_acquire)) {
+        if (receipts_seq(entry) != 0) {
             join(worker, job, entry);
             return false;
         }
@@ -171,13 +172,16 @@ static size_t verify(struct engine_worker *worker, struct engine_job **jobs,
     return left;
 }
 
-/* How many objects JOB will probably have changed. */
-static uint32_t changes_of(const struct engine_job *job)
+/* What JOB's receipt will probably need. */
+static size_t receipt_room(const struct engine_job *job)
 {
-    uint32_t changes = job->tx.input_count;
-    for (uint16_t i = 0; i < job->tx.op_count && changes <= ENGINE_JOB_OPS; i++)
-        changes += job->tx.ops[i].kind == SVM_OP_CREATE || job->tx.ops[i].kind == SVM_OP_PAY;
-    return changes;
+    size_t changes = job->tx.input_count, owners = 0;
+    for (uint16_t i = 0; i < job->tx.op_count && changes <= MODEL_PACKED_CHANGES; i++) {
+        const enum svm_op_kind kind = job->tx.ops[i].kind;
+        changes += kind == SVM_OP_CREATE || kind == SVM_OP_PAY;
+        owners += kind == SVM_OP_TRANSFER || kind == SVM_OP_PAY;
+    }
+    return changes > MODEL_PACKED_CHANGES ? 0 : model_packed_size(changes, owners);
 }
 
 /* Makes JOB, which is signed, the only one of its digest. false = it has ended. */
@@ -197,7 +201,7 @@ static bool enter(struct engine_worker *worker, struct engine_job *job, enum svm
         return false;
     }
     switch (receipts_enter(engine->receipts, worker->pool, &job->digest,
-                           job->has_exact ? 0 : job->tx.expires_ms, changes_of(job), &entry)) {
+                           job->has_exact ? 0 : job->tx.expires_ms, receipt_room(job), &entry)) {
     case RECEIPTS_ENTERED:
         job->entry = entry;
         /* Memory knew nothing of it. To be asked now and not before: a receipt that is evicted while one looks is missed by neither, for

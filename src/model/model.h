@@ -173,6 +173,20 @@ struct svm_receipt *model_receipt_of(const struct model_effects *effects);
 size_t model_receipt_bytes(const struct svm_receipt *receipt); /* memory held by one such receipt */
 /* model_receipt_copy: gives (svm_receipt_free). NULL = no memory. */
 struct svm_receipt *model_receipt_copy(const struct svm_receipt *receipt);
+/* A receipt as it is kept in memory: without its digest and position, and what the sender's address says already. In the machine's own form.
+ * model_receipt_pack: that of EFFECTS (with objects, not from a frame) in ROOM bytes at OUT; false = it does not fit.
+ * model_receipt_unpack: the receipt again, in SPACE; it has at most MODEL_PACKED_CHANGES changes.
+ * model_packed_size: for so many CHANGES, of which OWNERS have another owner than the sender. */
+enum { MODEL_PACKED_CHANGES = 8 };
+struct model_receipt_space {
+    struct svm_receipt receipt;
+    struct svm_change changes[MODEL_PACKED_CHANGES];
+};
+size_t model_packed_size(size_t changes, size_t owners);
+bool model_receipt_pack(uint8_t *out, size_t room, const struct model_effects *effects);
+const struct svm_receipt *model_receipt_unpack(struct model_receipt_space *space,
+                                               const uint8_t *packed,
+                                               const struct svm_digest *digest, uint64_t seq);
 /* BCS(Receipt): the row under its digest in `state`. */
 size_t model_receipt_size(const struct svm_receipt *receipt);
 uint8_t *model_receipt_encode(uint8_t *out, const struct svm_receipt *receipt);

@@ -74,7 +74,7 @@ static void open_without(unsigned n, bool for_good)
     ck_assert_ptr_null(engine);
 }
 
-/* Hundreds of them are alike: the places of the table's shards, and of the receipts'. */
+/* Hundreds of them are alike: the places of the table's shards. */
 START_TEST(an_engine_is_there_or_not)
 {
     configure();
@@ -539,7 +539,7 @@ static struct svm_digest digest_of(uint64_t n)
     return digest;
 }
 
-/* Places for more digests cannot be had: the old ones serve until they are nearly full, and nobody is forgotten. */
+/* Places for more digests cannot be had: the buckets serve until they are full, and nobody is forgotten. */
 START_TEST(receipts_that_cannot_grow)
 {
     enum { TRIES = 80000 };
@@ -548,10 +548,10 @@ START_TEST(receipts_that_cannot_grow)
     struct receipt_entry *entry;
     struct svm_digest digest = {{0}};
     struct pool *pool = pool_create();
-    struct receipt_table *table = receipts_create(1);
+    struct receipt_table *table = receipts_create(1, 1);
     memory_fail(MEMORY_OF_ME, 1, true);
-    struct receipt_table *none = receipts_create(1);
-    enum receipts_enter_result result = receipts_enter(table, pool, &digest, 1, 1, &entry);
+    struct receipt_table *none = receipts_create(1, 1);
+    enum receipts_enter_result result = receipts_enter(table, pool, &digest, 1, 99, &entry);
     (void)memory_back();
     ck_assert_ptr_null(none);
     ck_assert_int_eq(result, RECEIPTS_NO_MEMORY);
@@ -559,7 +559,7 @@ START_TEST(receipts_that_cannot_grow)
         digest = digest_of(i);
         memory_blocks_not = true; /* entries are had, places are not */
         memory_fail(MEMORY_OF_ME, 1, true);
-        in[i] = receipts_enter(table, pool, &digest, 1, 1, &entry) == RECEIPTS_ENTERED;
+        in[i] = receipts_enter(table, pool, &digest, 1, 99, &entry) == RECEIPTS_ENTERED;
         (void)memory_back();
         entered += in[i];
     }

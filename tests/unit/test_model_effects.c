@@ -397,6 +397,46 @@ START_TEST(receipts_come_back)
 }
 END_TEST
 
+/* In as much room as is said, and not in less. */
+START_TEST(packed_receipts_are_the_same)
+{
+    struct random r = random_seeded("packed_receipts_are_the_same");
+    const unsigned rounds = random_rounds(2000);
+    for (unsigned round = 0; round < rounds; round++) {
+        struct model_effects effects;
+        struct model_receipt_space space;
+        size_t owners = 0;
+        random_effects(&r, &effects);
+        for (size_t i = 0; i < effects.write_count; i++) {
+            const struct model_object *object = effects.writes[i].object;
+            if (random_one_in(&r, 2)) {
+                struct model_object *mine = (struct model_object *)(uintptr_t)object;
+                memcpy(mine->party.b, effects.sender.b, sizeof mine->party.b);
+            }
+            owners += object->kind == SVM_KIND_OWNED && !object->deleted &&
+                      memcmp(object->party.b, effects.sender.b, 32) != 0;
+        }
+        size_t size = model_packed_size(effects.write_count, owners) +
+                      (effects.fallback != SVM_FALLBACK_NONE ? sizeof effects.fallback_object : 0);
+        uint8_t *packed = malloc(size);
+        bool fits = model_receipt_pack(packed, size, &effects);
+        ck_assert(fits == (effects.write_count <= MODEL_PACKED_CHANGES));
+        if (fits) {
+            struct svm_receipt *whole = model_receipt_of(&effects);
+            memset(&space, 0xff, sizeof space);
+            assert_same_receipt(model_receipt_unpack(&space, packed, &effects.digest, effects.seq),
+                                whole);
+            free(whole);
+        }
+        free(packed);
+        packed = malloc(size - 1);
+        ck_assert(!model_receipt_pack(packed, size - 1, &effects));
+        free(packed);
+        free_effects(&effects);
+    }
+}
+END_TEST
+
 START_TEST(changes_are_created_then_mutated_then_deleted)
 {
     struct model_object *live = calloc(1, model_object_size(0, 0)),
@@ -465,6 +505,7 @@ int main(void)
     tcase_add_test(tcase, writes_must_ascend);
     tcase_add_test(tcase, cell_frames_come_back);
     tcase_add_test(tcase, receipts_come_back);
+    tcase_add_test(tcase, packed_receipts_are_the_same);
     tcase_add_test(tcase, changes_are_created_then_mutated_then_deleted);
     tcase_add_test(tcase, views_are_the_object);
     suite_add_tcase(suite, tcase);
