@@ -233,7 +233,7 @@ END_TEST
 
 /* ---- threads ------------------------------------------------------------------------------------------------------ */
 
-enum { TURNS = 200000, SHARED = 16 };
+enum { TURNS = 100000, SHARED = 16 };
 static _Atomic unsigned inside[SHARED];
 
 /* Each takes digests that the others take too: one at a time has it. */
