@@ -190,9 +190,10 @@ static enum svm_err format_check(const char *path, const struct svm_digest *gene
         SAY(reason, "the format of the data is \"%.40s\", this program knows \"supervm data 2\"",
             have);
     } else {
-        have[strcspn(have + sizeof format_line, "\n") + sizeof format_line] = '\0';
+        const size_t second = sizeof format_line - 1; /* a damaged file may end there */
+        have[second + strcspn(have + second, "\n")] = '\0';
         SAY(reason, "the data is of another chain: its %.26s.., this genesis is %.18s..",
-            have + sizeof format_line - 1, want + sizeof format_line + 7);
+            have + second, want + second + 8);
     }
     return SVM_E_FOREIGN_DATA;
 }
