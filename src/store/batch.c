@@ -10,6 +10,9 @@
 enum {
     CHUNK_BYTES = 2 << 20,
     SPARES_MAX = 64,
+    LATELY = 16, /* unit of what was used lately, and how slowly that sinks */
+    CAP_MIN = 4096,
+    CAP_WIDE = 8, /* times what was used lately: too much */
     PLACE_BITS = 14,
     ID_BYTES = 32,
     RADIX_BITS = 11,
@@ -37,14 +40,22 @@ static void chunks_free(struct store_batch_chunk *chunk)
     }
 }
 
-void store_batch_deinit(struct store_batch *batch)
+static void arrays_free(struct store_batch *batch)
 {
-    chunks_free(batch->chunks);
-    chunks_free(batch->spare);
     free(batch->ops);
     free(batch->sorted);
     free(batch->ranks);
     free(batch->ranks_other);
+    batch->ops = batch->sorted = NULL;
+    batch->ranks = batch->ranks_other = NULL;
+    batch->cap = 0;
+}
+
+void store_batch_deinit(struct store_batch *batch)
+{
+    chunks_free(batch->chunks);
+    chunks_free(batch->spare);
+    arrays_free(batch);
     free(batch->places);
     memset(batch, 0, sizeof *batch);
 }
@@ -56,24 +67,53 @@ void store_batch_trim(struct store_batch *batch)
     store_batch_deinit(batch);
 }
 
+/* lately: the most that was used, sinking by a little with each batch that needs less. */
+static size_t lately(size_t most, size_t used)
+{
+    const size_t sunk = most - (most + LATELY * LATELY - 1) / (LATELY * LATELY);
+    return used * LATELY > sunk ? used * LATELY : sunk;
+}
+
+/* arrays_shrink: what one long batch has needed, after a stall perhaps, is not kept for many short ones. */
+static void arrays_shrink(struct store_batch *batch)
+{
+    batch->count_lately = lately(batch->count_lately, batch->count);
+    if (batch->cap <= CAP_MIN || batch->cap / CAP_WIDE <= batch->count_lately / LATELY)
+        return;
+    arrays_free(batch);
+}
+
 void store_batch_clear(struct store_batch *batch)
 {
-    size_t spares = 0;
+    size_t used = 0, kept = 0;
+    for (struct store_batch_chunk *chunk = batch->chunks; chunk != NULL; chunk = chunk->next)
+        used++;
+    if (used > 0)
+        batch->chunks_lately = lately(batch->chunks_lately, used);
+    size_t keep = (batch->chunks_lately + LATELY - 1) / LATELY;
+    keep = keep < SPARES_MAX ? keep : SPARES_MAX;
     for (struct store_batch_chunk *spare = batch->spare; spare != NULL; spare = spare->next)
-        spares++;
+        kept++;
     while (batch->chunks != NULL) {
         struct store_batch_chunk *chunk = batch->chunks;
         batch->chunks = chunk->next;
-        if (chunk->size < CHUNK_BYTES && spares < SPARES_MAX) {
+        if (chunk->size < CHUNK_BYTES && kept < keep) {
             chunk->next = batch->spare;
             batch->spare = chunk;
-            spares++;
+            kept++;
         } else {
             free(chunk);
         }
     }
+    for (; kept > keep; kept--) {
+        struct store_batch_chunk *spare = batch->spare;
+        batch->spare = spare->next;
+        free(spare);
+    }
     if (batch->places != NULL && batch->count > 0)
         memset(batch->places, 0, sizeof *batch->places << PLACE_BITS);
+    if (batch->count > 0)
+        arrays_shrink(batch);
     batch->count = 0;
     batch->no_memory = false;
 }
@@ -123,7 +163,7 @@ static bool grow_to(void **array, size_t count, size_t size)
 
 static bool grow(struct store_batch *batch)
 {
-    size_t cap = batch->cap == 0 ? 4096 : 2 * batch->cap;
+    size_t cap = batch->cap == 0 ? CAP_MIN : 2 * batch->cap;
     void *ops = batch->ops, *sorted = batch->sorted;
     void *ranks = batch->ranks, *ranks_other = batch->ranks_other;
     bool good = grow_to(&ops, cap, sizeof *batch->ops) &&

@@ -27,12 +27,14 @@ struct store_batch {
     struct svm_kv_op *ops, *sorted;
     struct store_batch_rank *ranks, *ranks_other;
     size_t count, cap;
-    struct store_batch_place *places; /* NULL until there is a row, or for want of memory */
+    size_t chunks_lately, count_lately; /* in sixteenths */
+    struct store_batch_place *places;   /* NULL until there is a row, or for want of memory */
     bool no_memory;
 };
 
 void store_batch_init(struct store_batch *batch);
 void store_batch_deinit(struct store_batch *batch);
+/* store_batch_clear: empty. It keeps the memory of batches as long as the latest ones; of one that was much longer it is given back by and by. */
 void store_batch_clear(struct store_batch *batch);
 
 /* store_batch_alloc: SIZE bytes that last until clear; NULL = no memory. */

@@ -1,6 +1,7 @@
 /* Batches: sorted, each key once, the last operation wins. Compared with a quadratic twin. */
 #include "store_bed.h"
 
+#include "base/bytes.h"
 #include "store/batch.h"
 
 enum { OPS = 3000, KEY_MAX = 24 };
@@ -144,6 +145,56 @@ START_TEST(large_values_have_room)
 }
 END_TEST
 
+/* fill: COUNT rows of 300 bytes with different keys, sorted, looked at, cleared. */
+static void fill(struct store_batch *batch, size_t count)
+{
+    enum { KEY_BYTES = 8, VALUE_BYTES = 300 };
+    const struct svm_kv_op *ops;
+    size_t sorted;
+    for (size_t i = 0; i < count; i++) {
+        uint8_t *key = store_batch_alloc(batch, KEY_BYTES + VALUE_BYTES);
+        ck_assert_ptr_nonnull(key);
+        bytes_put_u64be(key, count - i);
+        memset(key + KEY_BYTES, (int)i & 0xff, VALUE_BYTES);
+        store_batch_put(batch, (struct svm_bytes){key, KEY_BYTES},
+                        (struct svm_bytes){key + KEY_BYTES, VALUE_BYTES});
+    }
+    ck_assert_int_eq(store_batch_sort(batch, &ops, &sorted), SVM_OK);
+    ck_assert_uint_eq(sorted, count);
+    for (size_t i = 0; i < count; i++) {
+        ck_assert_uint_eq(bytes_get_u64be(ops[i].key.ptr), i + 1);
+        ck_assert_uint_eq(ops[i].value.ptr[VALUE_BYTES - 1], (count - 1 - i) & 0xff);
+    }
+    store_batch_clear(batch);
+}
+
+/* After a stall one batch is long; the short ones that follow do not keep its memory. */
+START_TEST(a_long_batch_is_forgotten)
+{
+    enum { LONG = 60000, SHORT = 1000, FEW = 30, MANY = 2000 };
+    struct store_batch batch;
+    store_batch_init(&batch);
+    fill(&batch, LONG);
+    const size_t cap = batch.cap, chunks = batch.chunks_lately;
+    ck_assert_uint_ge(cap, LONG);
+    for (unsigned i = 0; i < FEW; i++) { /* long ones may come again */
+        fill(&batch, SHORT);
+        store_batch_clear(&batch); /* empty: says nothing of what is needed */
+    }
+    ck_assert_uint_eq(batch.cap, cap);
+    ck_assert_ptr_nonnull(batch.spare);
+    fill(&batch, LONG);
+    ck_assert_uint_eq(batch.cap, cap);
+    ck_assert_uint_eq(batch.chunks_lately, chunks);
+    for (unsigned i = 0; i < MANY; i++)
+        fill(&batch, SHORT);
+    ck_assert_uint_lt(batch.cap, cap / 2);
+    ck_assert_uint_lt(batch.chunks_lately, chunks / 4);
+    fill(&batch, LONG);
+    store_batch_deinit(&batch);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("store_batch");
@@ -152,6 +203,7 @@ int main(void)
     tcase_add_test(tcase, the_last_operation_on_a_key_wins);
     tcase_add_test(tcase, rows_written_again_hold_the_last_value);
     tcase_add_test(tcase, large_values_have_room);
+    tcase_add_test(tcase, a_long_batch_is_forgotten);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
