@@ -14,6 +14,7 @@ slowest answers are written to build/soak.csv; build/soak.svg is made of it (gnu
 import collections
 import http.client
 import json
+import math
 import os
 import random
 import shutil
@@ -320,24 +321,27 @@ class Soak:
         self.stop(signal.SIGTERM)
 
 
-def slope(rows):
-    """Of resident memory, in percent an hour: (the slope, how many cycles, their mean in MiB, seconds that were left out).
+def slope(rows, of_cycle):
+    """Of resident memory, in percent an hour: (the slope, its least and most with 95 %, how many cycles, what they are in the mean in MiB, seconds left out).
 
     Only the last life counts, without its first two fifths. What is resident follows the database's buffers, which are flushed at each
-    cycle's end; so a cycle is one point, the mean of its samples, and the slope is Theil's and Sen's: the median of those between any two points."""
+    cycle's end; so a cycle is one point, OF_CYCLE its samples, and the slope is Theil's and Sen's: the median of those between any two
+    points. Its bounds are Sen's as well, by the variance of Kendall's S."""
     last = [r for r in rows if r['life'] == rows[-1]['life']]
     begin = last[0]['seconds'] + (last[-1]['seconds'] - last[0]['seconds']) * WARM
     cycles = {}
     for row in last:
         if row['seconds'] >= begin:
             cycles.setdefault(row['cycle'], []).append(row)
-    whole = sorted(cycles)[1:-1]
-    points = [tuple(statistics.fmean(r[k] for r in cycles[c]) for k in ('seconds', 'resident_kib')) for c in whole]
-    if len(points) < 3:
-        return float('nan'), len(points), 0, begin - last[0]['seconds']
+    points = [(statistics.fmean(r['seconds'] for r in cycles[c]), of_cycle(r['resident_kib'] for r in cycles[c])) for c in sorted(cycles)[1:-1]]
+    count, left_out = len(points), begin - last[0]['seconds']
+    if count < 3:
+        return float('nan'), float('nan'), float('nan'), count, 0, left_out
     mean = statistics.fmean(y for _, y in points)
-    steep = statistics.median((b[1] - a[1]) / (b[0] - a[0]) for i, a in enumerate(points) for b in points[i + 1:])
-    return steep * 3600 / mean * 100, len(points), mean / 1024, begin - last[0]['seconds']
+    steep = sorted((b[1] - a[1]) / (b[0] - a[0]) * 3600 / mean * 100 for i, a in enumerate(points) for b in points[i + 1:])
+    wide = 1.96 * math.sqrt(count * (count - 1) * (2 * count + 5) / 18)
+    least, most = (steep[min(max(round((len(steep) + s * wide) / 2), 0), len(steep) - 1)] for s in (-1, 1))
+    return statistics.median(steep), least, most, count, mean / 1024, left_out
 
 
 def write(rows):
@@ -365,11 +369,13 @@ def main():
             soak.node.kill()
         shutil.rmtree(soak.top, ignore_errors=True)
     write(soak.rows)
-    percent, cycles, mean, left_out = slope(soak.rows)
+    percent, least, most, cycles, mean, left_out = slope(soak.rows, statistics.fmean)
+    floor, floor_least, floor_most, _, floor_mean, _ = slope(soak.rows, min)
     rows, clients = soak.rows, soak.clients
     figures = (f'SVM_SEED={SEED}; {minutes:g} min, {soak.life} lives; {sum(c.sent for c in clients):,} transactions, all accounted for, {sum(c.again for c in clients):,} '
                f'sent again after a restart; {sum(c.audited for c in clients):,} objects compared, {sum(c.looked_up for c in clients):,} receipts; {rows[-1]["objects"]:,} objects; '
-               f'slope of resident memory {percent:+.2f} %/h of {mean:.0f} MiB (last life but for its first {left_out:.0f} s: median slope between the means of {cycles} cycles of {CYCLE_S} s); '
+               f'slope of resident memory {percent:+.2f} %/h ({least:+.1f} .. {most:+.1f}) of {mean:.1f} MiB (last life but for its first {left_out:.0f} s: median slope '
+               f'between the means of {cycles} cycles of {CYCLE_S} s, with 95 %); of what each cycle has at least {floor:+.2f} %/h ({floor_least:+.1f} .. {floor_most:+.1f}) of {floor_mean:.1f} MiB; '
                f'descriptors at most {max(r["descriptors"] for r in rows)}, threads {max(r["threads"] for r in rows)}; '
                f'p99 {statistics.median(r["p99_ms"] for r in rows):.0f} ms in half the seconds, at most {max(r["p99_ms"] for r in rows):.0f} ms')
     print(figures)
