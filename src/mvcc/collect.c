@@ -131,7 +131,7 @@ static size_t shard_collect(struct collection *c, size_t budget)
     struct mvcc_table *table = c->table;
     uint32_t index = table->collect_shard;
     const struct mvcc_array *array = mvcc_shard_array(&table->shards[index]);
-    for (; table->collect_slot <= array->mask; table->collect_slot++) {
+    for (; table->collect_slot < (uint64_t)array->lines * MVCC_LINE_SLOTS; table->collect_slot++) {
         if (budget < COST_HEAD) {
             return 0;
         }
@@ -190,7 +190,7 @@ bool mvcc_visit_shard(struct mvcc_table *table, uint32_t shard, mvcc_visit_fn *v
 {
     SVM_ASSERT(shard < MVCC_SHARDS);
     const struct mvcc_array *array = mvcc_shard_array(&table->shards[shard]);
-    for (uint64_t at = 0; at <= array->mask; at++) {
+    for (uint64_t at = 0; at < (uint64_t)array->lines * MVCC_LINE_SLOTS; at++) {
         struct mvcc_head *head =
             mvcc_slot_head(atomic_load_explicit(&array->slots[at], memory_order_acquire));
         if (head != NULL && mvcc_state_status(mvcc_state(head)) != MVCC_DEAD && !visit(arg, head)) {

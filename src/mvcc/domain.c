@@ -25,6 +25,7 @@ struct mvcc *mvcc_create(const struct mvcc_config *config)
 
     qsbr_reclaim_fn *const reclaim[QSBR_KINDS] = {[MVCC_BLOCK_VERSION] = mvcc_version_reclaim,
                                                   [MVCC_BLOCK_HEAD] = mvcc_head_reclaim,
+                                                  [MVCC_BLOCK_ARRAY] = mvcc_array_reclaim,
                                                   [MVCC_BLOCK_PLAIN] = plain_reclaim};
     mvcc->qsbr = qsbr_create(config->threads_max, reclaim, NULL);
     mvcc->blocks = slab_depot_create();

@@ -19,29 +19,46 @@ void mvcc_prefetch(const struct mvcc_table *table, struct mvcc_hash hash)
 {
     uintptr_t word =
         atomic_load_explicit(&table->shards[hash.shard].array_word, memory_order_relaxed);
-    uint32_t mask = ((uint32_t)1 << (word & (MVCC_ARRAY_ALIGN - 1))) - 1;
+    uint32_t lines = mvcc_array_lines(word & (MVCC_ARRAY_ALIGN - 1)) - 1;
     uintptr_t array = word & ~(uintptr_t)(MVCC_ARRAY_ALIGN - 1);
-    __builtin_prefetch((const void *)(array + offsetof(struct mvcc_array, slots) +
-                                      (size_t)(hash.place & mask) * sizeof(uint64_t)));
+    size_t slot = (size_t)mvcc_line(lines, hash.place) * MVCC_LINE_SLOTS;
+    __builtin_prefetch(
+        (const void *)(array + offsetof(struct mvcc_array, slots) + slot * sizeof(uint64_t)));
 }
 
-/* The head that stands where HASH points, by its tag, prefetched; or NULL. Acquire: its `newest` may be looked at. */
+/* The head in LINE by HASH's tag, or NULL; FULL_OUT: the probe goes on. Acquire: its `newest` may be looked at. */
+static const struct mvcc_head *line_find(const struct mvcc_array *array, uint32_t line,
+                                         struct mvcc_hash hash, bool *full_out)
+{
+    *full_out = true;
+    for (uint32_t i = 0; i < MVCC_LINE_SLOTS; i++) {
+        uint64_t slot = atomic_load_explicit(&array->slots[mvcc_slot_at(line, hash.place, i)],
+                                             memory_order_acquire);
+        if (slot >> 48 == hash.tag && mvcc_slot_head(slot) != NULL) {
+            return mvcc_slot_head(slot);
+        }
+        *full_out = *full_out && slot != MVCC_SLOT_EMPTY;
+    }
+    return NULL;
+}
+
+/* The head that stands where HASH points, by its tag, prefetched; or NULL. */
 static const struct mvcc_head *prefetch_head(const struct mvcc_table *table, struct mvcc_hash hash,
                                              size_t key_len)
 {
     const struct mvcc_array *array = mvcc_shard_array(&table->shards[hash.shard]);
-    for (uint32_t at = hash.place & array->mask;; at = (at + 1) & array->mask) {
-        uint64_t slot = atomic_load_explicit(&array->slots[at], memory_order_acquire);
-        if (slot == 0) {
-            return NULL;
-        }
-        if (slot >> 48 == hash.tag && mvcc_slot_head(slot) != NULL) {
-            const uint8_t *head = (const uint8_t *)mvcc_slot_head(slot);
+    bool full = true;
+    for (uint32_t line = mvcc_line(array->lines, hash.place); full;
+         line = mvcc_line_next(array->lines, line)) {
+        const struct mvcc_head *head = line_find(array, line, hash, &full);
+        if (head != NULL) {
             __builtin_prefetch(head, 1);
-            __builtin_prefetch(head + offsetof(struct mvcc_head, key) + key_len - 1);
-            return mvcc_slot_head(slot);
+            __builtin_prefetch((const uint8_t *)head + offsetof(struct mvcc_head, key) + key_len -
+                               1);
+            return head;
         }
     }
+    return NULL;
 }
 
 void mvcc_prefetch_head(const struct mvcc_table *table, struct mvcc_hash hash)

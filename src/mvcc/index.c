@@ -2,14 +2,16 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/bytes.h"
 #include "base/fault.h"
 #include "base/rng.h"
 
-/* The index: 256 shards, each an array of 8-byte slots found by linear probing. Readers take no lock: they load the array, then
- * slots, with acquire. Writers hold the shard's mutex. A probe that ends at an empty slot is right at some moment during it: a key
- * is never moved within an array, and a key that was put into an earlier slot while the probe was behind it was absent before.
+/* The index: 256 shards, each an array of 8-byte slots found by linear probing, line by line. Readers take no lock: they load the array, then
+ * slots, with acquire. Writers hold the shard's mutex. A probe that ends in a line with an empty slot is right at some moment during it: a key
+ * is never moved within an array, no key lies behind a line that has an empty slot, and a key that was put into a slot that the probe had
+ * passed was absent before.
  * An array that is replaced stays as it was, for the readers in it, until they have all quiesced.
  *
  * Both tables hash under a secret key of the process. Object ids are no exception: they are SHA-256 outputs when created, but
@@ -20,7 +22,21 @@
  * partner in the hash key. Keys of two lengths that fill the same pairs: likewise, as the lengths differ by a constant (NH is delta-universal). Of keys
  * that fill different pairs one has a term more, whose two parts of the hash key occur nowhere else: 2^-63. The fold adds 2^-63. */
 
-enum { SLOT_EMPTY = 0, SLOT_REMOVED = 1, SLOTS_MIN = 64 };
+enum {
+    PAGES_BYTES = 16 << 10
+}; /* an array of so much has pages of its own: they are given back when it goes */
+
+/* Under AddressSanitizer every array is a malloc, so that use after freeing is seen. */
+#if defined(__SANITIZE_ADDRESS__) || defined(SVM_WEAVE)
+#define PAGES 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define PAGES 0
+#endif
+#endif
+#ifndef PAGES
+#define PAGES 1
+#endif
 
 /* ---- hash --------------------------------------------------------------------------------------------------- */
 
@@ -89,21 +105,54 @@ static uint64_t slot_of(const struct mvcc_head *head, uint16_t tag)
 
 /* ---- arrays ------------------------------------------------------------------------------------------------- */
 
-static struct mvcc_array *array_create(uint32_t slots)
+static size_t array_bytes(uint32_t lines)
 {
-    size_t bytes = sizeof(struct mvcc_array) + slots * sizeof(uint64_t);
-    bytes = (bytes + MVCC_ARRAY_ALIGN - 1) & ~(size_t)(MVCC_ARRAY_ALIGN - 1);
-    struct mvcc_array *array = aligned_alloc(MVCC_ARRAY_ALIGN, bytes);
+    _Static_assert(sizeof(struct mvcc_array) == MVCC_LINE_SLOTS * sizeof(uint64_t), "its own line");
+    return ((size_t)lines + 1) * sizeof(struct mvcc_array);
+}
+
+static void *zeroed_take(size_t bytes)
+{
+    if (PAGES && bytes >= PAGES_BYTES) {
+        void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        return pages == MAP_FAILED ? NULL : pages;
+    }
+    void *memory = aligned_alloc(MVCC_ARRAY_ALIGN, bytes);
+    return memory == NULL ? NULL : memset(memory, 0, bytes);
+}
+
+/* With at least ROOM slots to be used. */
+static struct mvcc_array *array_create(uint64_t room, uintptr_t *word_out)
+{
+    uint32_t size_class = 0;
+    while (mvcc_array_room(mvcc_array_lines(size_class) - 1) < room) {
+        if (mvcc_array_lines(++size_class) > UINT32_MAX / 32) {
+            return NULL;
+        }
+    }
+    const uint32_t lines = mvcc_array_lines(size_class) - 1;
+    struct mvcc_array *array = zeroed_take(array_bytes(lines));
     if (array != NULL) {
-        memset(array, 0, bytes);
-        array->mask = slots - 1;
+        array->lines = lines;
+        *word_out = (uintptr_t)array | size_class;
     }
     return array;
 }
 
-static uintptr_t array_word(const struct mvcc_array *array)
+static void array_free(struct mvcc_array *array)
 {
-    return (uintptr_t)array | (uintptr_t)__builtin_ctzll((uint64_t)array->mask + 1);
+    const size_t bytes = array_bytes(array->lines);
+    if (PAGES && bytes >= PAGES_BYTES) {
+        munmap(array, bytes);
+    } else {
+        free(array);
+    }
+}
+
+void mvcc_array_reclaim(void *arg, struct qsbr_entry *entry)
+{
+    (void)arg;
+    array_free((struct mvcc_array *)(void *)entry);
 }
 
 static struct mvcc_array *array_locked(const struct mvcc_shard *shard)
@@ -112,48 +161,62 @@ static struct mvcc_array *array_locked(const struct mvcc_shard *shard)
     return (struct mvcc_array *)(word & ~(uintptr_t)(MVCC_ARRAY_ALIGN - 1));
 }
 
-/* For a new array, or one whose mutex is held: the first slot of the probe that is not taken. */
-static uint32_t array_vacancy(const struct mvcc_array *array, uint32_t place)
+static uint64_t slot_get(const struct mvcc_array *array, size_t at)
 {
-    uint32_t at = place & array->mask;
-    while (atomic_load_explicit(&array->slots[at], memory_order_relaxed) > SLOT_REMOVED) {
-        at = (at + 1) & array->mask;
-    }
-    return at;
+    return atomic_load_explicit(&array->slots[at], memory_order_relaxed);
 }
 
-/* Room for one more: a new array when three quarters of the slots are in use (removed ones count: they lengthen probes), of the size
- * that leaves it between 1/4 and 1/2 full. Without memory the old one serves to 15/16. */
-static bool shard_reserve_locked(struct mvcc_shard *shard, struct mvcc_thread *thread)
+/* For a new array, or one whose mutex is held: the first slot of the probe that is not taken. */
+static size_t array_vacancy(const struct mvcc_array *array, uint32_t place)
 {
-    struct mvcc_array *old = array_locked(shard);
-    uint64_t slots = (uint64_t)old->mask + 1;
-    if ((uint64_t)shard->used + 1 <= slots / 4 * 3) {
-        return true;
+    for (uint32_t line = mvcc_line(array->lines, place);;
+         line = mvcc_line_next(array->lines, line)) {
+        for (uint32_t i = 0; i < MVCC_LINE_SLOTS; i++) {
+            size_t at = mvcc_slot_at(line, place, i);
+            if (slot_get(array, at) <= MVCC_SLOT_REMOVED) {
+                return at;
+            }
+        }
     }
-    uint64_t wanted = SLOTS_MIN;
-    while (wanted / 2 < (uint64_t)shard->live + 1) {
-        wanted *= 2;
-    }
-    struct mvcc_array *array = wanted > UINT32_MAX ? NULL : array_create((uint32_t)wanted);
-    if (array == NULL) {
-        return (uint64_t)shard->used + 1 <= slots / 16 * 15;
-    }
-    if (FAULT_BUG("grow-early"))
-        atomic_store_explicit(&shard->array_word, array_word(array), memory_order_release);
-    FAULT_POINT("mvcc.index.filling");
-    for (uint64_t i = 0; i < slots; i++) {
-        uint64_t slot = atomic_load_explicit(&old->slots[i], memory_order_relaxed);
-        if (slot > SLOT_REMOVED) {
-            uint32_t at = array_vacancy(array, mvcc_slot_head(slot)->hash);
+}
+
+/* For an array that nobody else sees. The heads come from everywhere: those of the line after next are asked for. */
+static void array_fill(struct mvcc_array *array, const struct mvcc_array *from)
+{
+    const size_t slots = (size_t)from->lines * MVCC_LINE_SLOTS, ahead = (size_t)2 * MVCC_LINE_SLOTS;
+    for (size_t i = 0; i < slots; i++) {
+        const uint64_t slot = slot_get(from, i);
+        if (i + ahead < slots && slot_get(from, i + ahead) > MVCC_SLOT_REMOVED) {
+            __builtin_prefetch(&mvcc_slot_head(slot_get(from, i + ahead))->hash);
+        }
+        if (slot > MVCC_SLOT_REMOVED) {
+            size_t at = array_vacancy(array, mvcc_slot_head(slot)->hash);
             atomic_store_explicit(&array->slots[at], slot, memory_order_relaxed);
         }
     }
+}
+
+/* Room for one more: a new array when 13/16 of the slots are in use (removed ones count: they lengthen probes), of the least size that
+ * leaves a sixth of that free. Without memory the old one serves to 15/16. */
+static bool shard_reserve_locked(struct mvcc_shard *shard, struct mvcc_thread *thread)
+{
+    struct mvcc_array *old = array_locked(shard);
+    if (shard->used < mvcc_array_room(old->lines)) {
+        return true;
+    }
+    uintptr_t word;
+    struct mvcc_array *array = array_create((uint64_t)shard->live + shard->live / 5 + 1, &word);
+    if (array == NULL) {
+        return (uint64_t)shard->used + 1 <= (uint64_t)old->lines * MVCC_LINE_SLOTS / 16 * 15;
+    }
+    if (FAULT_BUG("grow-early"))
+        atomic_store_explicit(&shard->array_word, word, memory_order_release);
+    FAULT_POINT("mvcc.index.filling");
+    array_fill(array, old);
     shard->used = shard->live;
-    atomic_store_explicit(&shard->array_word, array_word(array), memory_order_release);
+    atomic_store_explicit(&shard->array_word, word, memory_order_release);
     FAULT_POINT("mvcc.index.grown");
-    qsbr_retire(thread->qsbr, MVCC_BLOCK_PLAIN, &old->entry,
-                sizeof *old + slots * sizeof old->slots[0]);
+    qsbr_retire(thread->qsbr, MVCC_BLOCK_ARRAY, &old->entry, array_bytes(old->lines));
     return true;
 }
 
@@ -163,17 +226,20 @@ struct mvcc_head *mvcc_index_get(const struct mvcc_table *table, struct mvcc_has
                                  const uint8_t *key, size_t key_len)
 {
     const struct mvcc_array *array = mvcc_shard_array(&table->shards[hash.shard]);
-    for (uint32_t at = hash.place & array->mask;; at = (at + 1) & array->mask) {
-        uint64_t slot = atomic_load_explicit(&array->slots[at], memory_order_acquire);
-        if (slot == SLOT_EMPTY) {
+    for (uint32_t line = mvcc_line(array->lines, hash.place);;
+         line = mvcc_line_next(array->lines, line)) {
+        bool full = true;
+        for (uint32_t i = 0; i < MVCC_LINE_SLOTS; i++) {
+            uint64_t slot = atomic_load_explicit(&array->slots[mvcc_slot_at(line, hash.place, i)],
+                                                 memory_order_acquire);
+            struct mvcc_head *head = slot >> 48 == hash.tag ? mvcc_slot_head(slot) : NULL;
+            if (head != NULL && head->hash == hash.place && mvcc_key_is(head, key, key_len)) {
+                return head;
+            }
+            full = full && slot != MVCC_SLOT_EMPTY;
+        }
+        if (!full) {
             return NULL;
-        }
-        if (slot >> 48 != hash.tag) {
-            continue;
-        }
-        struct mvcc_head *head = mvcc_slot_head(slot);
-        if (head != NULL && head->hash == hash.place && mvcc_key_is(head, key, key_len)) {
-            return head;
         }
     }
 }
@@ -186,8 +252,8 @@ bool mvcc_index_put_locked(struct mvcc_table *table, struct mvcc_thread *thread,
         return false;
     }
     struct mvcc_array *array = array_locked(shard);
-    uint32_t at = array_vacancy(array, hash.place);
-    if (atomic_load_explicit(&array->slots[at], memory_order_relaxed) == SLOT_EMPTY) {
+    size_t at = array_vacancy(array, hash.place);
+    if (slot_get(array, at) == MVCC_SLOT_EMPTY) {
         shard->used++;
     }
     shard->live++;
@@ -195,29 +261,41 @@ bool mvcc_index_put_locked(struct mvcc_table *table, struct mvcc_thread *thread,
     return true;
 }
 
+/* Where HEAD is, and in LINE_OUT the first slot of that line. */
+static size_t slot_find(const struct mvcc_array *array, uint32_t place,
+                        const struct mvcc_head *head, size_t *line_out)
+{
+    uint32_t line = mvcc_line(array->lines, place);
+    for (uint32_t passed = 0; passed < array->lines; passed++) {
+        for (uint32_t i = 0; i < MVCC_LINE_SLOTS; i++) {
+            size_t at = mvcc_slot_at(line, place, i);
+            if (mvcc_slot_head(slot_get(array, at)) == head) {
+                *line_out = (size_t)line * MVCC_LINE_SLOTS;
+                return at;
+            }
+        }
+        line = mvcc_line_next(array->lines, line);
+    }
+    SVM_ASSERT(!"a head that is not in the index");
+    return 0;
+}
+
+/* A line that has an empty slot was never full: no probe goes past it, and one more empty slot ends none early. */
 void mvcc_index_del_locked(struct mvcc_table *table, struct mvcc_hash hash,
                            const struct mvcc_head *head)
 {
     struct mvcc_shard *shard = &table->shards[hash.shard];
     struct mvcc_array *array = array_locked(shard);
-    uint32_t at = hash.place & array->mask;
-    while (mvcc_slot_head(atomic_load_explicit(&array->slots[at], memory_order_relaxed)) != head) {
-        SVM_ASSERT(atomic_load_explicit(&array->slots[at], memory_order_relaxed) != SLOT_EMPTY);
-        at = (at + 1) & array->mask;
+    size_t line;
+    size_t at = slot_find(array, hash.place, head, &line);
+    bool full = true;
+    for (uint32_t i = 0; i < MVCC_LINE_SLOTS; i++) {
+        full = full && slot_get(array, line + i) != MVCC_SLOT_EMPTY;
     }
     shard->live--;
-    /* Removed slots in front of an empty one end no probe early that the empty one would not end: make them empty again. */
-    uint64_t next =
-        atomic_load_explicit(&array->slots[(at + 1) & array->mask], memory_order_relaxed);
-    if (next != SLOT_EMPTY) {
-        atomic_store_explicit(&array->slots[at], SLOT_REMOVED, memory_order_release);
-        return;
-    }
-    do {
-        atomic_store_explicit(&array->slots[at], SLOT_EMPTY, memory_order_release);
-        shard->used--;
-        at = (at - 1) & array->mask;
-    } while (atomic_load_explicit(&array->slots[at], memory_order_relaxed) == SLOT_REMOVED);
+    shard->used -= !full;
+    atomic_store_explicit(&array->slots[at], full ? MVCC_SLOT_REMOVED : MVCC_SLOT_EMPTY,
+                          memory_order_release);
 }
 
 /* ---- tables ------------------------------------------------------------------------------------------------- */
@@ -231,9 +309,9 @@ bool mvcc_table_init(struct mvcc_table *table, struct mvcc *mvcc, enum mvcc_spac
     atomic_init(&table->aborted_count, 0);
     bool ok = true;
     for (uint32_t i = 0; i < MVCC_SHARDS; i++) {
-        struct mvcc_array *array = array_create(SLOTS_MIN);
-        ok = ok && array != NULL;
-        atomic_init(&table->shards[i].array_word, array != NULL ? array_word(array) : 0);
+        uintptr_t word = 0;
+        ok = array_create(1, &word) != NULL && ok;
+        atomic_init(&table->shards[i].array_word, word);
         pthread_mutex_init(&table->shards[i].mutex, NULL);
     }
     return ok;
@@ -260,14 +338,15 @@ void mvcc_table_deinit(struct mvcc_table *table)
     pthread_mutex_destroy(&table->aborted_mutex);
     for (uint32_t i = 0; i < MVCC_SHARDS; i++) {
         struct mvcc_array *array = array_locked(&table->shards[i]);
-        for (uint64_t at = 0; array != NULL && at <= array->mask; at++) {
-            struct mvcc_head *head =
-                mvcc_slot_head(atomic_load_explicit(&array->slots[at], memory_order_relaxed));
+        for (size_t at = 0; array != NULL && at < (size_t)array->lines * MVCC_LINE_SLOTS; at++) {
+            struct mvcc_head *head = mvcc_slot_head(slot_get(array, at));
             if (head != NULL) {
                 head_free(head);
             }
         }
-        free(array);
+        if (array != NULL) {
+            array_free(array);
+        }
         pthread_mutex_destroy(&table->shards[i].mutex);
     }
 }

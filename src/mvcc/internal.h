@@ -24,8 +24,9 @@
  * a head that is retired reads DEAD, as it did before; a version that is retired has some of MVCC_OLDER_LEFT in `older`, and whoever was on his
  * way through it starts from the head again (mvcc_read_at). */
 enum mvcc_block_kind {
-    MVCC_BLOCK_PLAIN, /* one malloc that begins with its link: slot arrays, floors */
+    MVCC_BLOCK_PLAIN, /* one malloc that begins with its link: floors */
     MVCC_BLOCK_VERSION,
+    MVCC_BLOCK_ARRAY, /* of the index: knows its size */
     MVCC_BLOCK_HEAD = MVCC_DEAD
 };
 
@@ -59,7 +60,7 @@ static inline uint64_t mvcc_block_bytes(size_t bytes)
     return bytes <= SLAB_BYTES_MAX ? slab_bytes(bytes) : ((uint64_t)bytes + 8 + 15) & ~(uint64_t)15;
 }
 
-enum { MVCC_SLOT_BYTES_PER_HEAD = 16 }; /* 8-byte slots of the index, 3/8 to 3/4 of them in use */
+enum { MVCC_SLOT_BYTES_PER_HEAD = 11 }; /* 8-byte slots of the index, 5/8 to 13/16 of them in use */
 
 static inline uint64_t mvcc_version_bytes(const struct mvcc_version *version)
 {
@@ -95,16 +96,17 @@ static inline struct mvcc_head *mvcc_aborted_next(const struct mvcc_head *head)
 enum { MVCC_SHARD_BITS = 8, MVCC_HASH_WORDS = 10 };
 _Static_assert(MVCC_SHARDS == 1u << MVCC_SHARD_BITS, "the door says how many shards there are");
 
-/* Open addressing with linear probing; a slot is 0 (empty: a probe ends), 1 (removed: it goes on), or 16 bits of the hash above the 48
- * of a head's address. */
+/* Open addressing by cache lines of eight slots: a key is in the line where its place says, or, if that was full, in the next one. A slot is
+ * 0 (empty), 1 (removed), or 16 bits of the hash above the 48 of a head's address. A probe ends with a line that has an empty slot; a line that
+ * once had none never has one again, so that what went past it is found. */
 struct mvcc_array {
     struct qsbr_entry entry;
-    uint32_t mask;
-    _Atomic uint64_t slots[];
+    uint32_t lines;
+    _Alignas(64) _Atomic uint64_t slots[];
 };
-enum { MVCC_ARRAY_ALIGN = 64 };
+enum { MVCC_ARRAY_ALIGN = 128, MVCC_LINE_SLOTS = 8, MVCC_SLOT_EMPTY = 0, MVCC_SLOT_REMOVED = 1 };
 struct mvcc_shard {
-    /* The array, and in the low bits the logarithm of its size: who only prefetches needs not look into it. */
+    /* The array, and in the low bits its size class: who only prefetches needs not look into it. */
     _Alignas(64) _Atomic uintptr_t array_word;
     uint32_t live; /* heads; these and the mutex: writers only */
     uint32_t used; /* slots that are not empty */
@@ -115,6 +117,31 @@ static inline const struct mvcc_array *mvcc_shard_array(const struct mvcc_shard 
 {
     uintptr_t word = atomic_load_explicit(&shard->array_word, memory_order_acquire);
     return (const struct mvcc_array *)(word & ~(uintptr_t)(MVCC_ARRAY_ALIGN - 1));
+}
+
+/* mvcc_array_lines: of SIZE_CLASS: four classes to a doubling. The line in front of them is the array's own: together they fill whole pages,
+ * once there are some. */
+static inline uint32_t mvcc_array_lines(uint32_t size_class)
+{
+    return (8 + 2 * (size_class & 3)) << (size_class >> 2);
+}
+/* mvcc_array_room: slots that may be in use before a larger array is made. */
+static inline uint32_t mvcc_array_room(uint32_t lines)
+{
+    return lines / 2 * 13 + lines % 2 * 6;
+}
+/* mvcc_line: of LINES, the first that a key of PLACE may be in. Within a line its slots are gone through from PLACE's low bits on. */
+static inline uint32_t mvcc_line(uint32_t lines, uint32_t place)
+{
+    return (uint32_t)((uint64_t)place * lines >> 32);
+}
+static inline uint32_t mvcc_line_next(uint32_t lines, uint32_t line)
+{
+    return line + 1 == lines ? 0 : line + 1;
+}
+static inline size_t mvcc_slot_at(uint32_t line, uint32_t place, uint32_t i)
+{
+    return (size_t)line * MVCC_LINE_SLOTS + ((place + i) & (MVCC_LINE_SLOTS - 1));
 }
 
 enum mvcc_counter {
@@ -142,6 +169,8 @@ struct mvcc_table {
     struct mvcc_shard shards[MVCC_SHARDS];
 };
 
+/* mvcc_array_reclaim: QSBR's. */
+void mvcc_array_reclaim(void *arg, struct qsbr_entry *entry);
 bool mvcc_table_init(struct mvcc_table *table, struct mvcc *mvcc, enum mvcc_space space);
 void mvcc_table_deinit(
     struct mvcc_table *table); /* frees heads and versions too: no thread is left */
@@ -157,7 +186,8 @@ void mvcc_index_del_locked(struct mvcc_table *table, struct mvcc_hash hash,
 
 static inline struct mvcc_head *mvcc_slot_head(uint64_t slot)
 {
-    return slot <= 1 ? NULL : (struct mvcc_head *)(uintptr_t)(slot & 0xffffffffffffu);
+    return slot <= MVCC_SLOT_REMOVED ? NULL
+                                     : (struct mvcc_head *)(uintptr_t)(slot & 0xffffffffffffu);
 }
 
 /* ---- threads (domain.c) ------------------------------------------------------------------------------------- */

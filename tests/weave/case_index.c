@@ -4,7 +4,7 @@
 #include "cases.h"
 #include "mvcc/internal.h"
 
-enum { THREADS = 2, KEY_BYTES = 8, FULL = 48, KEYS = FULL + 2 };
+enum { THREADS = 2, KEY_BYTES = 8, FULL = 45, KEYS = FULL + 2 };
 
 static struct mvcc *domain;
 static struct mvcc_table *table;
