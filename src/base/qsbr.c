@@ -9,6 +9,7 @@
 #include "base/fault.h"
 
 enum { BATCHES_MAX = 32, KIND_MASK = QSBR_KINDS - 1 };
+#define LINK_MASK (((uintptr_t)1 << QSBR_LINK_BITS) - 1)
 
 /* A singly linked list with its end known, so that lists are joined in O(1). */
 struct list {
@@ -62,12 +63,12 @@ static uintptr_t link_of(const struct qsbr_entry *entry)
 /* Release: whoever sees by the link that a block is retired sees that it was unlinked. */
 static void link_set(struct qsbr_entry *entry, uintptr_t link)
 {
-    atomic_store_explicit(&entry->link, link, memory_order_release);
+    atomic_store_explicit(&entry->link, (link_of(entry) & ~LINK_MASK) | link, memory_order_release);
 }
 
 static struct qsbr_entry *entry_next(const struct qsbr_entry *entry)
 {
-    return (struct qsbr_entry *)(link_of(entry) & ~(uintptr_t)KIND_MASK);
+    return (struct qsbr_entry *)(link_of(entry) & LINK_MASK & ~(uintptr_t)KIND_MASK);
 }
 
 static void list_join(struct list *into, struct list *from)
@@ -295,7 +296,7 @@ void qsbr_quiesce(struct qsbr_thread *thread)
 void qsbr_retire(struct qsbr_thread *thread, uint32_t kind, struct qsbr_entry *entry, size_t bytes)
 {
     SVM_ASSERT(kind < QSBR_KINDS);
-    SVM_ASSERT(((uintptr_t)entry & 7u) == 0);
+    SVM_ASSERT(((uintptr_t)entry & ~(LINK_MASK & ~(uintptr_t)KIND_MASK)) == 0);
     struct list *open = &thread->open;
     link_set(entry, kind);
     struct list one = {entry, entry, 1, bytes};

@@ -36,7 +36,8 @@ enum {
 };
 
 /* The link inside every block that is to be retired: a pointer, and the kind in its low three bits. Until qsbr_retire the word is the caller's,
- * and whoever still looks at it afterwards (it is atomic for them) finds those bits. */
+ * and whoever still looks at it afterwards (it is atomic for them) finds those bits. What is above a pointer's 48 bits stays the caller's. */
+enum { QSBR_LINK_BITS = 48 };
 struct qsbr_entry {
     _Atomic uintptr_t link;
 };
@@ -62,7 +63,7 @@ void qsbr_online(struct qsbr_thread *thread);
 void qsbr_offline(struct qsbr_thread *thread);
 void qsbr_quiesce(struct qsbr_thread *thread);
 
-/* qsbr_retire: ENTRY (8-byte aligned, unlinked: no new reader can find it) is to be freed later. BYTES: its size. */
+/* qsbr_retire: ENTRY (8-byte aligned, its word initialised, unlinked: no new reader can find it) is to be freed later. BYTES: its size. */
 void qsbr_retire(struct qsbr_thread *thread, uint32_t kind, struct qsbr_entry *entry, size_t bytes);
 /* qsbr_drain: close what THREAD has open, take what threads left to the domain, free all that can be freed. For a thread that
  * comes by regularly; online or offline. */

@@ -36,6 +36,7 @@ struct loading {
     struct mvcc_thread *thread;
     struct mvcc_version *version;
     uint64_t number;
+    uint64_t seq;
 };
 
 static void *loading_alloc(void *arg, size_t size)
@@ -61,7 +62,7 @@ static enum svm_err load_object(struct svm_engine *engine, struct mvcc_head *hea
     memcpy(id.b, head->key, sizeof id.b);
     enum svm_err err = store_object_get(engine->store, &id, &seq, loading_alloc, loading, &object);
     if (err == SVM_OK) {
-        loading->version->begin_seq = seq;
+        loading->seq = seq;
         loading->number = object->version;
         loading->version->tombstone = object->deleted;
     }
@@ -79,9 +80,11 @@ static enum svm_err load_cell(struct svm_engine *engine, struct mvcc_head *head,
                        &loading->number, &deleted, loading_alloc_cell, loading, &len);
     if (err == SVM_OK && !loading->version) /* an empty value is none that the store misses */
         err = SVM_E_NO_MEMORY;
+    if (err == SVM_OK && loading->number > MVCC_SEQ_MAX)
+        err = SVM_E_CORRUPT;
     if (err == SVM_OK) {
         cell_version_number_set(loading->version, loading->number);
-        loading->version->begin_seq = seq;
+        loading->seq = seq;
         loading->version->tombstone = deleted;
     }
     return err;
@@ -95,6 +98,10 @@ enum svm_err engine_load(struct svm_engine *engine, struct mvcc_table *table,
     if (!engine->memory)
         err = table == engine->objects ? load_object(engine, head, &loading)
                                        : load_cell(engine, head, &loading);
+    if (err == SVM_OK && (loading.seq > MVCC_SEQ_MAX || loading.number > MVCC_SEQ_MAX))
+        err = SVM_E_CORRUPT; /* nothing that a node has written */
+    if (err == SVM_OK)
+        mvcc_version_begin_set(loading.version, loading.seq);
     if (err == SVM_OK || err == SVM_E_NOT_FOUND) {
         mvcc_load_finish(table, thread, head, err == SVM_OK ? loading.version : NULL,
                          loading.number);
@@ -614,7 +621,7 @@ static void publish(struct engine_worker *worker, struct attempt *a, uint64_t se
     for (uint16_t i = 0; i < result->write_count; i++) {
         const struct model_write *w = &result->writes[i];
         struct mvcc_version *version = version_of(w->object);
-        version->number = w->object->version;
+        mvcc_version_number_set(version, w->object->version);
         version->tombstone = w->object->deleted;
         if (w->input < 0) {
             struct mvcc_head *head = a->created[made++];

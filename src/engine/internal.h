@@ -102,7 +102,7 @@ static inline struct mvcc_version *cell_version_create(struct mvcc_thread *threa
 /* cell_version_number_set: of a private one. */
 static inline void cell_version_number_set(struct mvcc_version *version, uint64_t number)
 {
-    version->number = number;
+    mvcc_version_number_set(version, number);
     memcpy(version->payload, &number, CELL_NUMBER_BYTES);
 }
 static inline uint64_t cell_version_number(const struct mvcc_version *version)
@@ -114,7 +114,7 @@ static inline uint64_t cell_version_number(const struct mvcc_version *version)
 static inline struct svm_bytes cell_version_value(const struct mvcc_version *version)
 {
     return (struct svm_bytes){version->payload + CELL_NUMBER_BYTES,
-                              version->size - CELL_NUMBER_BYTES};
+                              mvcc_version_size(version) - CELL_NUMBER_BYTES};
 }
 
 /* ---- receipts ----------------------------------------------------------------------------------------------- */

@@ -249,6 +249,12 @@ uint64_t engine_now_ns(const struct svm_engine *engine)
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+/* Objects know no later time. */
+static uint64_t clock_stopped(uint64_t ms)
+{
+    return ms < MODEL_MS_MAX ? ms : MODEL_MS_MAX;
+}
+
 /* A leap is the wall clock running ahead of the time since boot. The distance of the two is remembered while it is small. */
 static bool leapt(struct svm_engine *engine, uint64_t *wall_ms)
 {
@@ -258,7 +264,7 @@ static bool leapt(struct svm_engine *engine, uint64_t *wall_ms)
     uint64_t after_ns = engine->clock->boot_ns(engine->clock->self);
     if (after_ns - before_ns > SAME_MOMENT_NS) /* stopped in between: they cannot be compared */
         return true;
-    *wall_ms = wall;
+    *wall_ms = clock_stopped(wall);
     int64_t distance = (int64_t)wall - (int64_t)(after_ns / 1000000u);
     int64_t known = atomic_load_explicit(&engine->wall_minus_boot_ms, memory_order_relaxed);
     bool is = distance - known > (int64_t)config_of(engine)->clock_jump_max_ms;
@@ -433,7 +439,7 @@ static bool load_genesis(struct svm_engine *engine)
             break;
         }
         memcpy(version->payload, g->object, size);
-        version->number = g->object->version;
+        mvcc_version_number_set(version, g->object->version);
         version->tombstone = false;
         mvcc_publish(engine->objects, thread, head, version, 0);
         mvcc_unhold(head);
@@ -500,7 +506,7 @@ static void start_time(struct svm_engine *engine, uint64_t logged_ms)
     uint64_t wall = engine->clock->wall_ms(engine->clock->self);
     atomic_store(&engine->wall_minus_boot_ms,
                  (int64_t)wall - (int64_t)(engine->clock->boot_ns(engine->clock->self) / 1000000u));
-    atomic_store(&engine->node_ms, wall > logged_ms ? wall : logged_ms);
+    atomic_store(&engine->node_ms, clock_stopped(wall > logged_ms ? wall : logged_ms));
     engine->opened_ms = atomic_load(&engine->node_ms);
 }
 

@@ -165,11 +165,9 @@ static struct model_object *object_of_view(const struct svm_object *view, bool d
     object->last_tx = view->last_tx;
     object->version = view->version;
     object->balance = view->balance.units;
-    object->created_ms = view->created_ms;
-    object->modified_ms = view->modified_ms;
-    object->type_len = (uint8_t)view->type.len;
-    object->data_len = (uint32_t)view->data.len;
-    object->kind = (uint8_t)view->kind;
+    model_object_times_set(object, view->created_ms, view->modified_ms);
+    model_object_lens_set(object, view->type.len, view->data.len);
+    model_object_kind_set(object, view->kind);
     object->open_withdraw = view->open_withdraw;
     object->deleted = deleted;
     if (view->type.len)

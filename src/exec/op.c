@@ -97,7 +97,7 @@ static bool op_create(struct exec_run *run, const struct svm_op *op, uint16_t op
     if (object == NULL)
         return false;
     const struct svm_owner *owner = &op->u.create.owner;
-    object->kind = (uint8_t)owner->kind;
+    model_object_kind_set(object, owner->kind);
     switch (owner->kind) {
     case SVM_KIND_OWNED:
         object->party = owner->address;

@@ -16,7 +16,7 @@ static struct model_object *new_object(struct exec_run *run, size_t type_len, si
 static void stamp(const struct exec_run *run, struct model_object *object)
 {
     object->version = run->version;
-    object->modified_ms = run->node_ms;
+    model_object_modified_set(object, run->node_ms);
     object->last_tx = *run->digest;
 }
 
@@ -65,8 +65,7 @@ struct model_object *exec_run_resize(struct exec_run *run, uint16_t index, uint8
     if (object == NULL)
         return NULL;
     memcpy(object, seen, model_object_size(type_len, 0));
-    object->type_len = type_len;
-    object->data_len = data_len;
+    model_object_lens_set(object, type_len, data_len);
     stamp(run, object);
     if (mine != NULL)
         run->alloc->free(run->alloc->arg, mine);
@@ -83,9 +82,8 @@ struct model_object *exec_run_create(struct exec_run *run, uint16_t op_index, st
     if (object == NULL)
         return NULL;
     memset(object, 0, sizeof *object);
-    object->type_len = (uint8_t)type.len;
-    object->data_len = (uint32_t)data.len;
-    object->created_ms = run->node_ms;
+    model_object_lens_set(object, type.len, data.len);
+    model_object_times_set(object, run->node_ms, run->node_ms);
     stamp(run, object);
     memcpy(object->bytes, type.ptr, type.len);
     if (data.len > 0)

@@ -122,7 +122,7 @@ static bool get_kind(struct reading *reading, struct model_object *head, uint32_
         kind++;
     if (kind > SVM_KIND_IMMUTABLE)
         return refuse(reading, "kind", "must be owned, shared or immutable");
-    head->kind = (uint8_t)kind;
+    model_object_kind_set(head, (enum svm_kind)kind);
     for (unsigned other = SVM_KIND_OWNED; other <= SVM_KIND_SHARED; other++)
         if (other != kind &&
             model_json_member(reading->document, object, members_of[other]) != JSON_NONE)
@@ -132,7 +132,11 @@ static bool get_kind(struct reading *reading, struct model_object *head, uint32_
         return refuse(reading, "openWithdraw", "does not belong to this kind of object");
     if (kind != SVM_KIND_IMMUTABLE && !get_hex32(reading, head->party.b, object, members_of[kind]))
         return false;
-    return get_bool(reading, &head->open_withdraw, object, "openWithdraw");
+    bool open_withdraw;
+    if (!get_bool(reading, &open_withdraw, object, "openWithdraw"))
+        return false;
+    head->open_withdraw = open_withdraw;
+    return true;
 }
 
 /* get_object: one element of "objects". */
@@ -141,7 +145,7 @@ static bool get_object(struct reading *reading, struct model_genesis_object *out
 {
     static const char *const members[] = {"id",      "kind", "owner", "controller", "openWithdraw",
                                           "balance", "type", "data",  NULL};
-    struct model_object head = {.version = 1, .created_ms = time_ms, .modified_ms = time_ms};
+    struct model_object head = {.version = 1};
     const char *type, *data;
     if (json_at(reading->document, object)->type != JSON_OBJECT)
         return refuse(reading, "", "must be an object");
@@ -163,8 +167,8 @@ static bool get_object(struct reading *reading, struct model_genesis_object *out
         return refuse(reading, "data", "must be base64 with padding");
     if (data_len > SVM_DATA_BYTES_MAX)
         return refuse(reading, "data", "has more than 65536 bytes");
-    head.type_len = (uint8_t)type_bytes.len;
-    head.data_len = (uint32_t)data_len;
+    model_object_times_set(&head, time_ms, time_ms);
+    model_object_lens_set(&head, type_bytes.len, data_len);
     *out->object = head;
     memcpy(out->object->bytes, type, type_bytes.len);
     return true;
@@ -237,6 +241,7 @@ static bool get_genesis(struct reading *reading, struct model_genesis *genesis)
     if (!only_members(reading, JSON_ROOT, members) ||
         !get_string(reading, &name, JSON_ROOT, "name", NULL) ||
         !get_u64(reading, &genesis->time_ms, JSON_ROOT, "timeMs", NULL) ||
+        (genesis->time_ms > MODEL_MS_MAX && !refuse(reading, "timeMs", "is too far away")) ||
         !get_objects(reading, genesis))
         return false;
     genesis->canonical = model_json_canonical(reading->document);

@@ -25,16 +25,43 @@ struct model_object {
     struct svm_digest last_tx;
     uint64_t version;
     uint64_t balance;
-    uint64_t created_ms;
-    uint64_t modified_ms;
-    uint32_t data_len;
-    uint8_t type_len;
-    uint8_t kind; /* enum svm_kind */
-    bool open_withdraw;
-    bool deleted;
+    uint64_t created_ms : 47; /* model_object_times_set */
+    uint64_t data_len : 17;   /* model_object_lens_set */
+    uint64_t modified_ms : 48;
+    uint64_t type_len : 8;
+    uint64_t kind : 2; /* enum svm_kind: model_object_kind_set */
+    uint64_t open_withdraw : 1;
+    uint64_t deleted : 1;
     uint8_t bytes[]; /* type_len bytes, then data_len bytes */
 };
+_Static_assert(sizeof(struct model_object) == 96, "an object's fixed part");
 
+/* MODEL_MS_MAX: the last time that an object can have, in the year 6429. Later ones are refused in a genesis and in rows; a node's clock stops there.
+ * model_object_times_set, model_object_modified_set: none later. */
+#define MODEL_MS_MAX (((uint64_t)1 << 47) - 1)
+static inline void model_object_modified_set(struct model_object *object, uint64_t modified_ms)
+{
+    SVM_ASSERT(modified_ms <= MODEL_MS_MAX);
+    object->modified_ms = modified_ms & MODEL_MS_MAX;
+}
+static inline void model_object_times_set(struct model_object *object, uint64_t created_ms,
+                                          uint64_t modified_ms)
+{
+    SVM_ASSERT(created_ms <= MODEL_MS_MAX);
+    object->created_ms = created_ms & MODEL_MS_MAX;
+    model_object_modified_set(object, modified_ms);
+}
+static inline void model_object_lens_set(struct model_object *object, size_t type_len,
+                                         size_t data_len)
+{
+    SVM_ASSERT(type_len <= SVM_TYPE_BYTES_MAX && data_len <= SVM_DATA_BYTES_MAX);
+    object->type_len = type_len & 0xff;
+    object->data_len = data_len & 0x1ffff;
+}
+static inline void model_object_kind_set(struct model_object *object, enum svm_kind kind)
+{
+    object->kind = (unsigned)kind & 3;
+}
 static inline size_t model_object_size(size_t type_len, size_t data_len)
 {
     return sizeof(struct model_object) + type_len + data_len;

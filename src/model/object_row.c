@@ -71,7 +71,7 @@ size_t model_row_size(const struct model_object *object)
 static uint8_t *put_live(uint8_t *p, const struct model_object *object)
 {
     SVM_ASSERT(object->kind <= SVM_KIND_IMMUTABLE);
-    p = bcs_put_u8(p, object->kind);
+    p = bcs_put_u8(p, (uint8_t)object->kind);
     if (object->kind != SVM_KIND_IMMUTABLE)
         p = bcs_put_array(p, object->party.b, sizeof object->party.b);
     if (object->kind == SVM_KIND_SHARED)
@@ -124,7 +124,8 @@ bool model_row_parse(struct row *row_out, struct svm_bytes bytes)
     row_out->deleted = tag == ROW_TOMBSTONE;
     if (!row_out->deleted && !get_live(&r, row_out))
         return false;
-    return bcs_get_u64(&r, &row_out->created_ms) && bcs_get_u64(&r, &row_out->modified_ms) &&
+    return model_row_get_ms(&r, &row_out->created_ms) &&
+           model_row_get_ms(&r, &row_out->modified_ms) &&
            bcs_get_array(&r, row_out->last_tx.b, sizeof row_out->last_tx.b) && bcs_get_end(&r);
 }
 
@@ -144,14 +145,12 @@ enum svm_err model_row_decode(struct model_object *object, struct svm_bytes row)
         .last_tx = parsed.last_tx,
         .version = parsed.version,
         .balance = parsed.balance,
-        .created_ms = parsed.created_ms,
-        .modified_ms = parsed.modified_ms,
-        .data_len = (uint32_t)parsed.data.len,
-        .type_len = (uint8_t)parsed.type.len,
-        .kind = (uint8_t)parsed.kind,
         .open_withdraw = parsed.open_withdraw,
         .deleted = parsed.deleted,
     };
+    model_object_times_set(object, parsed.created_ms, parsed.modified_ms);
+    model_object_kind_set(object, parsed.kind);
+    model_object_lens_set(object, parsed.type.len, parsed.data.len);
     uint8_t *p = bcs_put_array(object->bytes, parsed.type.ptr, parsed.type.len);
     bcs_put_array(p, parsed.data.ptr, parsed.data.len);
     return SVM_OK;

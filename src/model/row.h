@@ -20,6 +20,13 @@ struct row {
     bool deleted;
 };
 
+/* model_row_get_ms: a time that an object can have. */
+SVM_MUST_USE static inline bool model_row_get_ms(struct bcs_reader *r, uint64_t *ms_out)
+{
+    return bcs_get_u64(r, ms_out) &&
+           (*ms_out <= MODEL_MS_MAX || bcs_fail(r, r->at - 8, "a time that is too far away"));
+}
+
 /* model_row_parse: all of BYTES as one ObjectRow. False = malformed. */
 SVM_MUST_USE bool model_row_parse(struct row *row_out, struct svm_bytes bytes);
 

@@ -2,7 +2,7 @@
  * copies none. */
 #include "model/row.h"
 
-enum { ROW_TIMES_BYTES = 8 + 8, ROW_LAST_TX_BYTES = 32, PARTY_BYTES = 32 };
+enum { ROW_LAST_TX_BYTES = 32, PARTY_BYTES = 32 };
 
 static bool skip(struct bcs_reader *r, size_t len)
 {
@@ -38,5 +38,7 @@ bool model_row_head_get(struct model_row_head *head_out, struct svm_bytes row)
         return false;
     if (!head_out->deleted && !get_live(&r, head_out))
         return false;
-    return skip(&r, ROW_TIMES_BYTES + ROW_LAST_TX_BYTES) && bcs_get_end(&r);
+    uint64_t ms;
+    return model_row_get_ms(&r, &ms) && model_row_get_ms(&r, &ms) && skip(&r, ROW_LAST_TX_BYTES) &&
+           bcs_get_end(&r);
 }

@@ -90,15 +90,15 @@ void mvcc_publish(struct mvcc_table *table, struct mvcc_thread *thread, struct m
     struct mvcc_version *older = atomic_load_explicit(&head->newest, memory_order_relaxed);
     SVM_ASSERT(mvcc_state_claimed(state));
     SVM_ASSERT(mvcc_state_status(state) != MVCC_LOADING);
-    const uint64_t number = version->number;
+    const uint64_t number = version->begin_seq;
     SVM_ASSERT(number > mvcc_state_version(state));
     SVM_ASSERT((older == NULL) == (mvcc_state_status(state) == MVCC_ABSENT));
     SVM_ASSERT(older == NULL || older->begin_seq < seq);
 
-    version->begin_seq = seq;
+    mvcc_version_begin_set(version, seq);
     if (FAULT_BUG("release-early"))
         atomic_store_explicit(&head->state, mvcc_state_of(MVCC_LIVE, number), memory_order_release);
-    atomic_store_explicit(&version->older, (uintptr_t)older, memory_order_relaxed);
+    mvcc_private_chain(version, older);
     FAULT_POINT("mvcc.publish.before");
     atomic_store_explicit(&head->newest, version, memory_order_release);
     FAULT_POINT("mvcc.publish.newest");

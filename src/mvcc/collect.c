@@ -47,8 +47,7 @@ static void head_trim(struct collection *c, struct mvcc_head *head)
         atomic_load_explicit(&c->table->mvcc->pins.floor, memory_order_acquire);
     const struct mvcc_version *newest = mvcc_newest(head);
     uint64_t state;
-    if (newest == NULL || atomic_load_explicit(&newest->older, memory_order_acquire) == 0 ||
-        floor == NULL ||
+    if (newest == NULL || mvcc_older_is_none(newest) || floor == NULL ||
         atomic_load_explicit(&head->trimmed_at, memory_order_relaxed) == floor->epoch ||
         !maintenance_try_claim(head, &state)) {
         return;
@@ -64,7 +63,7 @@ static bool head_evictable(const struct collection *c, const struct mvcc_head *h
         return true;
     }
     const struct mvcc_version *newest = mvcc_newest(head);
-    return c->may_evict && atomic_load_explicit(&newest->older, memory_order_relaxed) == 0 &&
+    return c->may_evict && mvcc_older_is_none(newest) &&
            (newest->begin_seq <= c->evict_below || FAULT_BUG("evict-unstored"));
 }
 

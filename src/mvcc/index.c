@@ -276,7 +276,7 @@ static size_t slot_find(const struct mvcc_array *array, uint32_t place,
         }
         line = mvcc_line_next(array->lines, line);
     }
-    SVM_ASSERT(!"a head that is not in the index");
+    SVM_ASSERT(false); /* it is not in the index */
     return 0;
 }
 

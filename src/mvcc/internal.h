@@ -51,6 +51,8 @@ static inline size_t mvcc_head_block_bytes(size_t key_len)
 }
 
 _Static_assert(offsetof(struct mvcc_version, older) == 0, "begins with its link");
+_Static_assert(offsetof(struct mvcc_version, payload) == 16, "two words");
+_Static_assert(MVCC_OLDER_BITS == QSBR_LINK_BITS, "the size stays when a version is retired");
 _Static_assert(offsetof(struct mvcc_head, state) == 0, "begins with its link");
 _Static_assert(sizeof(uintptr_t) == sizeof(uint64_t), "a link is as wide as a state word");
 
@@ -64,7 +66,7 @@ enum { MVCC_SLOT_BYTES_PER_HEAD = 11 }; /* 8-byte slots of the index, 5/8 to 13/
 
 static inline uint64_t mvcc_version_bytes(const struct mvcc_version *version)
 {
-    return mvcc_block_bytes(mvcc_version_block_bytes(version->size));
+    return mvcc_block_bytes(mvcc_version_block_bytes(mvcc_version_size(version)));
 }
 
 static inline uint64_t mvcc_head_bytes(const struct mvcc_head *head)
@@ -278,6 +280,11 @@ void mvcc_version_retire(struct mvcc_thread *thread, struct mvcc_version *versio
  * that is in it. */
 void *mvcc_block_take(struct mvcc_thread *thread, size_t bytes);
 void mvcc_block_give(struct mvcc_thread *thread, void *block, size_t bytes);
+/* mvcc_older_is_none: nothing is behind VERSION, and it has not left its chain. */
+static inline bool mvcc_older_is_none(const struct mvcc_version *version)
+{
+    return (atomic_load_explicit(&version->older, memory_order_acquire) & MVCC_OLDER_MASK) == 0;
+}
 /* mvcc_chain_trim: under a claim of either kind: unlink what the floor allows, unless this head has been trimmed by it. Returns how many. */
 uint64_t mvcc_chain_trim(struct mvcc_table *table, struct mvcc_thread *thread,
                          struct mvcc_head *head);

@@ -64,30 +64,55 @@ void mvcc_quiesce(struct mvcc_thread *thread);
 
 /* ---- versions ----------------------------------------------------------------------------------------------- */
 
+/* Two words: the payload's size, of 25 bits, stands beside the address of the version behind, which has 48, and beside the sequence number,
+ * which has 54: enough for 57 years of ten million a second. */
 struct mvcc_version {
-    _Atomic uintptr_t older; /* mvcc_older; of one that has left its chain: reclamation's */
-    union {
-        uint64_t number;    /* the caller's, until mvcc_publish puts it into the state word */
-        uint64_t begin_seq; /* from mvcc_publish on; the caller's for mvcc_load_finish */
-    };
-    uint32_t size; /* payload bytes */
-    bool tombstone;
-    _Alignas(8) uint8_t payload[];
+    _Atomic uintptr_t
+        older; /* mvcc_older; above it part of the size, which stays when the rest is reclamation's */
+    uint64_t
+        begin_seq : 54; /* from mvcc_publish on; the caller's for mvcc_load_finish. Before that: the caller's number, which
+                                mvcc_publish puts into the state word */
+    uint64_t size_low : 9;
+    uint64_t tombstone : 1;
+    uint8_t payload[];
 };
-enum { MVCC_OLDER_LEFT = 7 }; /* any of these bits in `older`: the version has left its chain */
+#define MVCC_SEQ_MAX (((uint64_t)1 << 54) - 1)
+#define MVCC_OLDER_LEFT                                                                            \
+    ((uintptr_t)7)            /* any of these bits in `older`: the version has left its chain */
+#define MVCC_OLDER_BITS    48 /* the size's upper part begins there */
+#define MVCC_OLDER_MASK    (((uintptr_t)1 << MVCC_OLDER_BITS) - 1)
+#define MVCC_SIZE_LOW_BITS 9
+enum { MVCC_PAYLOAD_MAX = (1 << (64 - MVCC_OLDER_BITS + MVCC_SIZE_LOW_BITS)) - 1 };
+
+static inline uint32_t mvcc_version_size(const struct mvcc_version *version)
+{
+    uintptr_t older = atomic_load_explicit(&version->older, memory_order_relaxed);
+    return (uint32_t)(older >> MVCC_OLDER_BITS) << MVCC_SIZE_LOW_BITS | (uint32_t)version->size_low;
+}
+/* mvcc_version_number_set, mvcc_version_begin_set: NUMBER, SEQ <= MVCC_SEQ_MAX. */
+static inline void mvcc_version_begin_set(struct mvcc_version *version, uint64_t seq)
+{
+    SVM_ASSERT(seq <= MVCC_SEQ_MAX);
+    version->begin_seq = seq & MVCC_SEQ_MAX;
+}
+static inline void mvcc_version_number_set(struct mvcc_version *version, uint64_t number)
+{
+    mvcc_version_begin_set(version, number);
+}
 /* mvcc_older: the version behind VERSION, NULL = none. Of one that has left its chain meanwhile there is no telling: NULL. Who must know walks
  * from the head (mvcc_read_at). */
 static inline struct mvcc_version *mvcc_older(const struct mvcc_version *version)
 {
     uintptr_t older = atomic_load_explicit(&version->older, memory_order_acquire);
-    return (older & MVCC_OLDER_LEFT) != 0 ? NULL : (struct mvcc_version *)older;
+    return (older & MVCC_OLDER_LEFT) != 0 ? NULL : (struct mvcc_version *)(older & MVCC_OLDER_MASK);
 }
 /* mvcc_private_chain: VERSION, private, in front of OLDER: lists of the caller's own. NULL again before mvcc_version_destroy or mvcc_publish. */
 static inline void mvcc_private_chain(struct mvcc_version *version, struct mvcc_version *older)
 {
-    atomic_store_explicit(&version->older, (uintptr_t)older, memory_order_relaxed);
+    uintptr_t size = atomic_load_explicit(&version->older, memory_order_relaxed) & ~MVCC_OLDER_MASK;
+    atomic_store_explicit(&version->older, size | (uintptr_t)older, memory_order_relaxed);
 }
-/* mvcc_version_create: private until published. NULL = no memory. destroy: only what was never published. */
+/* mvcc_version_create: private until published. NULL = no memory, or more than MVCC_PAYLOAD_MAX bytes. destroy: only what was never published. */
 struct mvcc_version *mvcc_version_create(struct mvcc_thread *thread, uint32_t size);
 void mvcc_version_destroy(struct mvcc_thread *thread, struct mvcc_version *version);
 

@@ -204,6 +204,7 @@ uint64_t mvcc_floor_advance(struct mvcc *mvcc, struct mvcc_thread *thread, uint6
     if (floor == NULL) {
         return mvcc_floor(mvcc);
     }
+    atomic_init(&floor->entry.link, 0);
     qsbr_drain(thread->qsbr); /* the one who comes by regularly */
     if (oldest_ms > atomic_load_explicit(&pins->oldest_ms, memory_order_relaxed)) {
         atomic_store_explicit(&pins->oldest_ms, oldest_ms, memory_order_seq_cst);

@@ -33,13 +33,16 @@ void mvcc_block_give(struct mvcc_thread *thread, void *block, size_t bytes)
 
 struct mvcc_version *mvcc_version_create(struct mvcc_thread *thread, uint32_t size)
 {
+    if (size > MVCC_PAYLOAD_MAX) {
+        return NULL;
+    }
     struct mvcc_version *version = mvcc_block_take(thread, mvcc_version_block_bytes(size));
     if (version == NULL) {
         return NULL;
     }
-    atomic_init(&version->older, 0);
+    atomic_init(&version->older, (uintptr_t)(size >> MVCC_SIZE_LOW_BITS) << MVCC_OLDER_BITS);
     version->begin_seq = 0;
-    version->size = size;
+    version->size_low = size & ((1 << MVCC_SIZE_LOW_BITS) - 1);
     version->tombstone = false;
     return version;
 }
@@ -47,13 +50,13 @@ struct mvcc_version *mvcc_version_create(struct mvcc_thread *thread, uint32_t si
 void mvcc_version_reclaim(void *arg, struct qsbr_entry *entry)
 {
     const struct mvcc_version *version = (const void *)entry;
-    mvcc_block_give(arg, entry, mvcc_version_block_bytes(version->size));
+    mvcc_block_give(arg, entry, mvcc_version_block_bytes(mvcc_version_size(version)));
 }
 
 void mvcc_version_destroy(struct mvcc_thread *thread, struct mvcc_version *version)
 {
     if (version != NULL) {
-        SVM_ASSERT(atomic_load_explicit(&version->older, memory_order_relaxed) == 0);
+        SVM_ASSERT(mvcc_older_is_none(version));
         mvcc_version_reclaim(thread, mvcc_version_entry(version));
     }
 }
@@ -61,7 +64,7 @@ void mvcc_version_destroy(struct mvcc_thread *thread, struct mvcc_version *versi
 void mvcc_version_retire(struct mvcc_thread *thread, struct mvcc_version *version)
 {
     qsbr_retire(thread->qsbr, MVCC_BLOCK_VERSION, mvcc_version_entry(version),
-                mvcc_version_block_bytes(version->size));
+                mvcc_version_block_bytes(mvcc_version_size(version)));
 }
 
 /* ---- chains ------------------------------------------------------------------------------------------------- */
@@ -76,7 +79,7 @@ const struct mvcc_version *mvcc_read_at(const struct mvcc_head *head, uint64_t s
         FAULT_POINT("mvcc.walk.step");
         uintptr_t older = atomic_load_explicit(&version->older, memory_order_acquire);
         if ((older & MVCC_OLDER_LEFT) == 0) {
-            version = (const struct mvcc_version *)older;
+            version = (const struct mvcc_version *)(older & MVCC_OLDER_MASK);
         } else {
             const struct mvcc_version *newest = mvcc_newest(head);
             version = newest == version ? NULL : newest;
@@ -125,7 +128,9 @@ uint64_t mvcc_chain_trim(struct mvcc_table *table, struct mvcc_thread *thread,
         if (version_needed(floor, &pins_left, begin, successor_begin)) {
             kept = version;
         } else {
-            atomic_store_explicit(&kept->older, (uintptr_t)older, memory_order_release);
+            uintptr_t size =
+                atomic_load_explicit(&kept->older, memory_order_relaxed) & ~MVCC_OLDER_MASK;
+            atomic_store_explicit(&kept->older, size | (uintptr_t)older, memory_order_release);
             bytes += mvcc_version_bytes(version);
             trimmed++;
             mvcc_version_retire(thread, version);

@@ -44,7 +44,7 @@ struct worker {
 /* The payload: a balance, the version's number, nothing. */
 static void number_set(struct mvcc_version *version, uint64_t number)
 {
-    version->number = number;
+    mvcc_version_number_set(version, number);
     memcpy(version->payload + 8, &number, sizeof number);
 }
 

@@ -235,12 +235,9 @@ static struct model_object *sample_object(enum svm_kind kind, bool deleted)
 {
     struct model_object *object = calloc(1, model_object_size(4, 2));
     SVM_ASSERT(object != NULL);
-    *object = (struct model_object){.last_tx = {{9}},
-                                    .version = 7,
-                                    .created_ms = 1,
-                                    .modified_ms = 2,
-                                    .kind = (uint8_t)kind,
-                                    .deleted = deleted};
+    *object = (struct model_object){
+        .last_tx = {{9}}, .version = 7, .created_ms = 1, .modified_ms = 2, .deleted = deleted};
+    model_object_kind_set(object, kind);
     if (deleted)
         return object;
     if (kind != SVM_KIND_IMMUTABLE)

@@ -32,7 +32,7 @@ struct model_object *object_new(enum svm_kind kind, const struct svm_address *pa
 {
     struct model_object *object = calloc(1, model_object_size(4, data_len));
     ck_assert_ptr_nonnull(object);
-    object->kind = (uint8_t)kind;
+    model_object_kind_set(object, kind);
     if (kind != SVM_KIND_IMMUTABLE)
         object->party = *party;
     object->version = version;
@@ -40,8 +40,7 @@ struct model_object *object_new(enum svm_kind kind, const struct svm_address *pa
     object->created_ms = 10;
     object->modified_ms = 20;
     object->last_tx.b[0] = 0x77;
-    object->type_len = 4;
-    object->data_len = (uint32_t)data_len;
+    model_object_lens_set(object, 4, data_len);
     memcpy(object->bytes, "coin", 4);
     if (data_len > 0)
         memcpy(object->bytes + 4, data, data_len);

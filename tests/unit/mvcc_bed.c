@@ -37,7 +37,7 @@ struct mvcc_version *mvcc_bed_version(struct mvcc_bed *bed, uint64_t version, ui
 {
     struct mvcc_version *v = mvcc_version_create(bed->thread, sizeof payload + sizeof version);
     SVM_ASSERT(v != NULL);
-    v->number = version;
+    mvcc_version_number_set(v, version);
     memcpy(v->payload, &payload, sizeof payload);
     memcpy(v->payload + sizeof payload, &version, sizeof version);
     return v;
@@ -53,7 +53,7 @@ struct mvcc_head *mvcc_bed_hold(struct mvcc_bed *bed, uint64_t n, uint64_t versi
         struct mvcc_version *v = NULL;
         if (version != 0) {
             v = mvcc_bed_version(bed, version, n);
-            v->begin_seq = begin_seq;
+            mvcc_version_begin_set(v, begin_seq);
         }
         mvcc_load_finish(bed->objects, bed->thread, head, v, version);
     }

@@ -61,7 +61,7 @@ static struct mvcc_version *version_of(struct actor *a, const struct row *row)
     version->tombstone = row->tombstone;
     memcpy(version->payload, &row->balance, sizeof row->balance);
     memcpy(version->payload + sizeof row->balance, &row->version, sizeof row->version);
-    version->number = row->version;
+    mvcc_version_number_set(version, row->version);
     return version;
 }
 
@@ -82,7 +82,7 @@ static bool load(struct actor *a, struct mvcc_head *head, uint32_t key)
     jitter(a);
     struct mvcc_version *version = row.version == 0 ? NULL : version_of(a, &row);
     if (version != NULL) {
-        version->begin_seq = row.begin_seq;
+        mvcc_version_begin_set(version, row.begin_seq);
     }
     mvcc_load_finish(w->table, a->mt, head, version, row.version);
     return true;

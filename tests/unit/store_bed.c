@@ -35,8 +35,7 @@ static struct model_object *object_make(size_t data_len)
     static const char type[] = "coin";
     struct model_object *object = calloc(1, model_object_size(4, data_len));
     ck_assert_ptr_nonnull(object);
-    object->type_len = 4;
-    object->data_len = (uint32_t)data_len;
+    model_object_lens_set(object, 4, data_len);
     memcpy(object->bytes, type, 4);
     return object;
 }
@@ -46,12 +45,12 @@ static struct model_object *genesis_object(unsigned index)
     struct model_object *object = object_make(0);
     struct svm_address owner;
     world_owner(&owner, 0);
-    object->kind = (uint8_t)index; /* one of each kind */
+    model_object_kind_set(object, (enum svm_kind)index); /* one of each kind */
     if (object->kind != SVM_KIND_IMMUTABLE)
         object->party = owner;
     object->version = 1;
     object->balance = 1000;
-    object->created_ms = object->modified_ms = WORLD_TIME_MS;
+    model_object_times_set(object, WORLD_TIME_MS, WORLD_TIME_MS);
     return object;
 }
 
@@ -115,8 +114,7 @@ static struct model_object *object_next(struct world *world, const struct model_
     bool deleted = old != NULL && old->kind == SVM_KIND_OWNED && rng_below(&world->rng, 12) == 0;
     struct model_object *object = object_make(deleted ? 0 : rng_below(&world->rng, 60));
     object->version = old == NULL ? 1 : old->version + 1 + rng_below(&world->rng, 3);
-    object->created_ms = old == NULL ? world->node_ms : old->created_ms;
-    object->modified_ms = world->node_ms;
+    model_object_times_set(object, old == NULL ? world->node_ms : old->created_ms, world->node_ms);
     object->last_tx = *digest;
     object->deleted = deleted;
     if (deleted) {
@@ -124,10 +122,10 @@ static struct model_object *object_next(struct world *world, const struct model_
         return object;
     }
     uint64_t dice = rng_below(&world->rng, 20);
-    object->kind = keep_kind    ? old->kind
-                   : dice < 18  ? SVM_KIND_OWNED
-                   : dice == 18 ? SVM_KIND_SHARED
-                                : SVM_KIND_IMMUTABLE;
+    model_object_kind_set(object, keep_kind    ? (enum svm_kind)old->kind
+                                  : dice < 18  ? SVM_KIND_OWNED
+                                  : dice == 18 ? SVM_KIND_SHARED
+                                               : SVM_KIND_IMMUTABLE);
     if (object->kind == SVM_KIND_OWNED)
         world_owner(&object->party, (unsigned)rng_below(&world->rng, WORLD_OWNERS));
     if (object->kind == SVM_KIND_SHARED)

@@ -17,6 +17,7 @@
 static uint64_t seed;
 
 #define ALIVE UINT64_C(0x600dc0de600dc0de)
+#define OURS  UINT64_C(0xbeef) /* above the link */
 
 struct block {
     struct qsbr_entry entry;
@@ -30,6 +31,7 @@ static void block_reclaim(void *arg, struct qsbr_entry *entry)
 {
     (void)arg;
     struct block *block = (struct block *)(void *)entry;
+    ck_assert_uint_eq(atomic_load(&entry->link) >> QSBR_LINK_BITS, OURS);
     atomic_store(&block->mark,
                  0); /* a reader that is still here sees it, without a sanitizer too */
     atomic_fetch_add(&freed, 1);
@@ -49,6 +51,7 @@ static struct block *block_create(void)
     struct block *block = malloc(sizeof *block);
     ck_assert_ptr_nonnull(block);
     atomic_init(&block->mark, ALIVE);
+    atomic_init(&block->entry.link, (uintptr_t)OURS << QSBR_LINK_BITS);
     return block;
 }
 

@@ -113,6 +113,36 @@ START_TEST(a_pause_is_no_leap)
 }
 END_TEST
 
+/* A clock that is beyond all that an object can hold stands still at the last moment; everything else goes on. */
+START_TEST(a_clock_stops_at_the_last_time_of_an_object)
+{
+    enum { TRANSACTIONS = 3 };
+    const uint64_t last_ms = ((uint64_t)1 << 47) - 1;
+    rig_init(&rig, SVM_MEMORY);
+    atomic_store(&rig.wall_ms, (uint64_t)1 << 60);
+    rig_open(&rig);
+    ck_assert_uint_eq(svm_now_ms(rig.engine), last_ms);
+    for (uint64_t i = 0; i < TRANSACTIONS; i++) {
+        struct support_tx tx;
+        support_pay(&tx, rig.engine, "alice", "alice spare 0", i + 1, "bob", 10);
+        rig_do(&rig, &tx, SVM_WAIT_EXECUTED, SVM_OK, NULL);
+        rig_sleep(5);
+    }
+    struct svm_id id;
+    struct svm_object *object;
+    struct svm_snapshot *snapshot;
+    model_dev_object_id(&id, "alice spare 0");
+    ck_assert_int_eq(svm_snapshot_open(rig.engine, &snapshot), SVM_OK);
+    ck_assert_int_eq(svm_object_get(snapshot, &id, &object), SVM_OK);
+    svm_snapshot_close(snapshot);
+    ck_assert_uint_eq(object->version, 1 + TRANSACTIONS);
+    ck_assert_uint_eq(object->modified_ms, last_ms);
+    svm_object_free(object);
+    ck_assert_uint_eq(svm_now_ms(rig.engine), last_ms);
+    rig_deinit(&rig);
+}
+END_TEST
+
 START_TEST(a_leap_stops_admission_until_the_clocks_agree)
 {
     rig_init(&rig, SVM_MEMORY);
@@ -405,6 +435,7 @@ int main(void)
     tcase_add_loop_test(tc, nobody_is_told_before_it_can_be_read, 0, 2);
     tcase_add_loop_test(tc, drain_answers_everything, SVM_MEMORY, SVM_INTERVAL + 1);
     tcase_add_test(tc, a_pause_is_no_leap);
+    tcase_add_test(tc, a_clock_stops_at_the_last_time_of_an_object);
     tcase_add_test(tc, a_leap_stops_admission_until_the_clocks_agree);
     tcase_add_test(tc, room_comes_back);
     tcase_add_test(tc, settings_are_checked);

@@ -16,16 +16,15 @@ static struct model_object *random_object(struct random *r)
     struct model_object *object = calloc(1, model_object_size(type_len, data_len));
     ck_assert_ptr_nonnull(object);
     object->version = random_u64(r);
-    object->created_ms = random_u64(r);
-    object->modified_ms = random_u64(r);
+    const uint64_t last = random_one_in(r, 8) ? MODEL_MS_MAX : random_u64(r) & MODEL_MS_MAX;
+    model_object_times_set(object, random_u64(r) & MODEL_MS_MAX, last);
     random_bytes(r, object->last_tx.b, 32);
     object->deleted = deleted;
     if (deleted)
         return object;
-    object->kind = (uint8_t)random_below(r, 3);
+    model_object_kind_set(object, (enum svm_kind)random_below(r, 3));
     object->balance = random_u64(r);
-    object->type_len = type_len;
-    object->data_len = data_len;
+    model_object_lens_set(object, type_len, data_len);
     if (object->kind != SVM_KIND_IMMUTABLE)
         random_bytes(r, object->party.b, 32);
     object->open_withdraw = object->kind == SVM_KIND_SHARED && random_one_in(r, 2);
@@ -86,7 +85,8 @@ START_TEST(rows_are_strict)
     static const struct {
         size_t at;
         uint8_t value;
-    } bad[] = {{0, 2}, {9, 3}, {42, 2}, {51, 0x81}, {51, 65}, {53, 200}};
+    } bad[] = {{0, 2},    {9, 3},     {42, 2}, {51, 0x81}, {51, 65},
+               {53, 200}, {60, 0x80}, {62, 1}, {68, 0x80}, {70, 1}}; /* times: of 47 bits */
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         const uint8_t before = row[bad[i].at];
         row[bad[i].at] = bad[i].value;

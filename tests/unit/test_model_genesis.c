@@ -98,6 +98,7 @@ static const struct bad bads[] = {
     {"{\"name\":\"t\",\"timeMs\":\"\",\"objects\":[]}", "decimal string"},
     {"{\"name\":\"t\",\"timeMs\":\"18446744073709551616\",\"objects\":[]}",
      "does not fit in 64 bits"},
+    {"{\"name\":\"t\",\"timeMs\":\"140737488355328\",\"objects\":[]}", "timeMs is too far away"},
     {WITH("\"x\""), "objects[0]. must be an object"},
     {WITH("{}"), "objects[0].id is missing"},
     {WITH("{\"id\":\"0x12\"}"), "objects[0].id must be 0x and 64"},

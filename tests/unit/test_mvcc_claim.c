@@ -2,7 +2,9 @@
 #include <check.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "mvcc/internal.h"
 #include "mvcc_bed.h"
 
 static struct mvcc_bed bed;
@@ -35,6 +37,53 @@ START_TEST(a_claim_excludes_others_until_released)
     ck_assert(!mvcc_unchanged(head, state, true));
     ck_assert(mvcc_try_claim(head, &state));
     mvcc_release(head, state);
+    mvcc_unhold(head);
+}
+END_TEST
+
+/* The size stands beside the address of the version behind: whatever happens to that, it stays. */
+START_TEST(a_version_says_its_size_wherever_it_is)
+{
+    static const uint32_t sizes[] = {
+        1, 8, 511, 512, 513, 640, 65536 + 160, (16 << 20) + 8, MVCC_PAYLOAD_MAX};
+    enum { SIZES = sizeof sizes / sizeof sizes[0] };
+    struct mvcc_head *head = mvcc_bed_hold(&bed, 1, 0, 0);
+    for (uint32_t i = 0; i < SIZES; i++) {
+        uint64_t state;
+        struct mvcc_version *v = mvcc_version_create(bed.thread, sizes[i]);
+        ck_assert_ptr_nonnull(v);
+        memset(v->payload, 0xff, sizes[i]);
+        ck_assert_uint_eq(mvcc_version_size(v), sizes[i]);
+        ck_assert(!v->tombstone);
+        mvcc_version_number_set(v, i == SIZES - 1 ? MVCC_SEQ_MAX : i + 1);
+        ck_assert(mvcc_try_claim(head, &state));
+        uint64_t seq = mvcc_seq_next(bed.mvcc);
+        mvcc_publish(bed.objects, bed.thread, head, v, seq);
+        mvcc_seq_hand_over(bed.mvcc, seq, NULL);
+        (void)mvcc_seq_take(bed.mvcc, seq);
+        ck_assert_uint_eq(v->begin_seq, seq);
+    }
+    ck_assert_uint_eq(mvcc_state_version(mvcc_state(head)), MVCC_SEQ_MAX);
+    const struct mvcc_version *v = mvcc_newest(head);
+    for (uint32_t i = SIZES; i-- > 0; v = mvcc_older(v)) {
+        ck_assert_uint_eq(mvcc_version_size(v), sizes[i]);
+        ck_assert_uint_eq(v->payload[sizes[i] - 1], 0xff);
+    }
+    ck_assert_ptr_null(v);
+    struct mvcc_counts before, counts;
+    mvcc_counts(bed.objects, &before);
+    (void)mvcc_floor_advance(bed.mvcc, bed.thread, 0);
+    struct mvcc_collected collected = {0};
+    while (mvcc_collect(bed.objects, bed.thread, 0, UINT64_MAX, 100, &collected)) {
+    }
+    mvcc_counts(bed.objects, &counts);
+    ck_assert_uint_eq(collected.versions, SIZES - 1);
+    ck_assert_uint_eq(mvcc_version_size(mvcc_newest(head)), MVCC_PAYLOAD_MAX);
+    uint64_t gone = 0;
+    for (uint32_t i = 0; i < SIZES - 1; i++)
+        gone += mvcc_block_bytes(mvcc_version_block_bytes(sizes[i]));
+    ck_assert_uint_eq(before.bytes - counts.bytes, gone);
+    ck_assert_ptr_null(mvcc_version_create(bed.thread, MVCC_PAYLOAD_MAX + 1));
     mvcc_unhold(head);
 }
 END_TEST
@@ -201,6 +250,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, a_claim_excludes_others_until_released);
     tcase_add_test(tcase, publishing_moves_state_and_chain);
+    tcase_add_test(tcase, a_version_says_its_size_wherever_it_is);
     tcase_add_test(tcase, the_validation_after_seq_sees_who_came_before);
     tcase_add_test(tcase, loading_and_new_heads);
     tcase_add_test(tcase, an_aborted_load_is_looked_up_again);

@@ -63,7 +63,7 @@ START_TEST(a_load_is_overtaken)
     (void)mvcc_seq_take(bed.mvcc, seq);
     ck_assert_int_eq(mvcc_state_status(mvcc_state(made)), MVCC_LIVE);
     ck_assert_uint_eq(mvcc_bed_chain(made), 1);
-    ck_assert_uint_eq(mvcc_newest(made)->number, 1);
+    ck_assert_uint_eq(mvcc_newest(made)->begin_seq, 1);
     ck_assert_ptr_eq(mvcc_find(bed.objects, key, sizeof key), made);
     mvcc_unhold(made);
 }
@@ -165,7 +165,7 @@ START_TEST(a_burst_of_pins)
     for (unsigned i = 0; i < BURST; i++) {
         const struct mvcc_version *seen = mvcc_read_at(head, burst[i].seq);
         ck_assert_ptr_nonnull(seen);
-        ck_assert_uint_eq(seen->number, 2);
+        ck_assert_uint_eq(seen->begin_seq, 2);
         ck_assert(!mvcc_pin_cancelled(bed.mvcc, &burst[i]));
         mvcc_unpin(bed.mvcc, &burst[i]);
     }

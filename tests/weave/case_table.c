@@ -19,7 +19,7 @@ static struct mvcc_version *make_version(struct mvcc_thread *thread, uint64_t ve
                                          uint64_t value)
 {
     struct mvcc_version *made = mvcc_version_create(thread, sizeof value);
-    made->number = version;
+    mvcc_version_number_set(made, version);
     memcpy(made->payload, &value, sizeof value);
     return made;
 }
@@ -405,7 +405,7 @@ static struct mvcc_head *hold_x(struct mvcc_thread *thread)
             return head;
         if (result == MVCC_HELD_LOAD) {
             struct mvcc_version *version = make_version(thread, 1, 0);
-            version->begin_seq = 1;
+            mvcc_version_begin_set(version, 1);
             mvcc_load_finish(table, thread, head, version, 1);
             return head;
         }
