@@ -1,6 +1,8 @@
 #include "app/heap.h"
 
+#ifdef __GLIBC__
 #include <malloc.h>
+#endif
 #include <time.h>
 
 /* What a compaction reads ahead for each of its files (2 MiB) and the blocks of a write buffer (1 MiB) go back when they are freed. Left alone, malloc
@@ -10,6 +12,8 @@ enum {
     HEAP_TOP_BYTES = 4 << 20, /* free at an arena's end before that shrinks */
     HEAP_PERIOD_MS = 10000,
     HEAP_SHARE = 1000,
+    HEAP_LONG_MS = 20, /* a heap so large that its threads would notice */
+    HEAP_REST_MS = 3600000,
     NS_PER_MS = 1000000,
     NS_PER_S = 1000000000
 };
@@ -24,6 +28,9 @@ void heap_init(void)
 
 uint64_t heap_pause_ms(uint64_t took_ns)
 {
+    if (took_ns / NS_PER_MS > HEAP_LONG_MS) {
+        return HEAP_REST_MS;
+    }
     const uint64_t pause_ms = took_ns / NS_PER_MS * HEAP_SHARE;
     return pause_ms < HEAP_PERIOD_MS ? HEAP_PERIOD_MS : pause_ms;
 }

@@ -149,9 +149,9 @@ void pool_give(void *memory)
 
 void pool_give_own(struct pool *own, void *memory)
 {
-    struct block *block = (struct block *)memory - 1;
+    struct block *block = memory && own ? (struct block *)memory - 1 : NULL;
     size_t c;
-    if (!memory || !own || !block->owner || owner_of(block, &c) != own) {
+    if (!block || !block->owner || owner_of(block, &c) != own) {
         pool_give(memory);
         return;
     }

@@ -80,7 +80,7 @@ static enum svm_err load_cell(struct svm_engine *engine, struct mvcc_head *head,
                        &loading->number, &deleted, loading_alloc_cell, loading, &len);
     if (err == SVM_OK && !loading->version) /* an empty value is none that the store misses */
         err = SVM_E_NO_MEMORY;
-    if (err == SVM_OK && loading->number > MVCC_SEQ_MAX)
+    if (err == SVM_OK && loading->number >= MVCC_SEQ_MAX)
         err = SVM_E_CORRUPT;
     if (err == SVM_OK) {
         cell_version_number_set(loading->version, loading->number);
@@ -98,8 +98,8 @@ enum svm_err engine_load(struct svm_engine *engine, struct mvcc_table *table,
     if (!engine->memory)
         err = table == engine->objects ? load_object(engine, head, &loading)
                                        : load_cell(engine, head, &loading);
-    if (err == SVM_OK && (loading.seq > MVCC_SEQ_MAX || loading.number > MVCC_SEQ_MAX))
-        err = SVM_E_CORRUPT; /* nothing that a node has written */
+    if (err == SVM_OK && (loading.seq > MVCC_SEQ_MAX || loading.number >= MVCC_SEQ_MAX))
+        err = SVM_E_CORRUPT; /* nothing that a node has written, and the next must fit */
     if (err == SVM_OK)
         mvcc_version_begin_set(loading.version, loading.seq);
     if (err == SVM_OK || err == SVM_E_NOT_FOUND) {

@@ -596,6 +596,10 @@ enum svm_err svm_engine_open(struct svm_engine **engine_out, const struct svm_co
     }
     if (err == SVM_OK)
         err = open_store(engine, &opened, local.reason);
+    if (err == SVM_OK && opened.next_seq > MVCC_SEQ_MAX / 2) {
+        snprintf(local.reason, sizeof local.reason, "a position that no chain comes to");
+        err = SVM_E_CORRUPT;
+    }
     FAULT_POINT("engine.open.recovered");
     if (err == SVM_OK) {
         start_time(engine, opened.node_ms);

@@ -13,7 +13,7 @@
  * A slot is 0 (empty), or 16 bits of the hash above the 48 of an entry's address, so that an entry is looked into only when it is very likely the one.
  * There are as many buckets for good as make a second line rare while what is kept stays within tx.dedupe_bytes; in memory mode, where it is
  * up to eight times that, a bucket has three or four lines. Further lines come and go with their entries. */
-enum { SLOTS = 7, BUCKET_ENTRIES = 3, BUCKETS_MIN = 1 << 10, BUCKETS_MAX = 1 << 24 };
+enum { SLOTS = 7, BUCKET_ENTRIES = 3, BUCKETS_MIN = 1 << 10, BUCKETS_MAX = 1 << 28 };
 #define LOCKED       UINT64_C(1)
 #define SLOT_ADDRESS UINT64_C(0xffffffffffff)
 
@@ -59,7 +59,9 @@ static struct receipt_entry *slot_entry(uint64_t slot)
 
 static uint64_t slot_of(const struct receipt_entry *entry, uint64_t hash)
 {
-    return hash << 48 | (uint64_t)(uintptr_t)entry;
+    uint64_t address = (uint64_t)(uintptr_t)entry;
+    SVM_ASSERT(address >> 48 == 0);
+    return hash << 48 | address;
 }
 
 /* The line behind LINE of a bucket, or NULL. */
@@ -75,7 +77,7 @@ static void line_set_behind(struct bucket *line, const struct bucket *behind)
     atomic_store_explicit(&line->next, (uint64_t)(uintptr_t)behind | lock, memory_order_relaxed);
 }
 
-/* Who holds a lock lets it go within a microsecond, unless it has lost its processor, perhaps to this thread. */
+/* Who holds a lock lets it go within a microsecond, unless it has lost its processor, perhaps to this thread, or waits for malloc. */
 static void back_off(unsigned tries)
 {
     enum { SPINS = 100, YIELDS = 8, SLEEP_NS = 50000 };

@@ -207,7 +207,7 @@ static bool shard_reserve_locked(struct mvcc_shard *shard, struct mvcc_thread *t
     uintptr_t word;
     struct mvcc_array *array = array_create((uint64_t)shard->live + shard->live / 5 + 1, &word);
     if (array == NULL) {
-        return (uint64_t)shard->used + 1 <= (uint64_t)old->lines * MVCC_LINE_SLOTS / 16 * 15;
+        return (uint64_t)shard->used + 1 <= (uint64_t)old->lines * MVCC_LINE_SLOTS * 15 / 16;
     }
     if (FAULT_BUG("grow-early"))
         atomic_store_explicit(&shard->array_word, word, memory_order_release);
