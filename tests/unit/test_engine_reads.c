@@ -16,7 +16,8 @@ static enum svm_err (*state_get)(void *self, struct svm_bytes key, uint8_t **val
                                  size_t *len_out);
 static struct svm_kv_iter *(*state_walk)(void *self);
 
-static _Atomic int spoiled = -1; /* this byte of what is read */
+static _Atomic int spoiled = -1;  /* this byte of what is read */
+static _Atomic uint64_t numbered; /* the version of the cells that are read, if not 0 */
 static _Atomic size_t read_len;
 
 static bool take_failure(void)
@@ -41,6 +42,9 @@ static enum svm_err get(void *self, struct svm_bytes key, uint8_t **value_out, s
         atomic_store(&read_len, *len_out);
         if (at >= 0 && (size_t)at < *len_out)
             (*value_out)[at] ^= 0xff;
+        const uint64_t number = atomic_load(&numbered);
+        if (number != 0 && key.len > 0 && key.ptr[0] == 'c')
+            memcpy(*value_out + 8, &number, sizeof number);
     }
     return err;
 }
@@ -235,6 +239,22 @@ START_TEST(a_spoiled_row_is_survived)
     ck_assert_uint_gt(len, 1);
     ck_assert_uint_gt(refused, 0);
     ck_assert_int_eq(_i ? read_cell() : read_object(), SVM_OK);
+    rig_deinit(&rig);
+}
+END_TEST
+
+/* A version whose next one would not fit is nothing that a node has written. */
+START_TEST(the_next_version_has_to_fit)
+{
+    enum { NUMBER_BITS = 54 };
+    const bool last = _i == 0;
+    open_with_cell();
+    atomic_store(&numbered, ((uint64_t)1 << NUMBER_BITS) - (last ? 1 : 2));
+    ck_assert_int_eq(read_cell(), last ? SVM_E_IO : SVM_OK);
+    atomic_store(&numbered, 0);
+    ck_assert_int_eq(svm_health(rig.engine, NULL), SVM_OK);
+    ck_assert_int_eq(svm_cell_run(rig.engine, put, NULL, SVM_WAIT_DURABLE, NULL, NULL), SVM_OK);
+    ck_assert_int_eq(read_cell(), SVM_OK);
     rig_deinit(&rig);
 }
 END_TEST
@@ -497,6 +517,7 @@ int main(void)
     tcase_add_loop_test(tc, a_transaction_meets_a_load, 0, 3);
     tcase_add_test(tc, a_cell_that_cannot_be_read);
     tcase_add_loop_test(tc, a_spoiled_row_is_survived, 0, 2);
+    tcase_add_loop_test(tc, the_next_version_has_to_fit, 0, 2);
     tcase_add_loop_test(tc, a_question_is_not_answered_from_a_disk_that_fails, 0, 5);
     tcase_add_loop_test(tc, what_is_gone_is_explained, 0, 2);
     tcase_add_loop_test(tc, a_long_list_is_whole, 0, 2);
