@@ -16,16 +16,17 @@ struct heap {
     uint64_t took_ns; /* of the last one */
 };
 
-/* heap_init: blocks of HEAP_LARGE_BYTES and more are the system's own from now on. Before the first thread. */
+/* heap_init: blocks of 1 MiB and more are the system's own from now on. Before the first thread. */
 void heap_init(void);
-/* heap_watch: give back what is free, every HEAP_PERIOD_MS, or less often where that costs much (heap_pause_ms). HEAP stays where it is until the loop ends. */
+/* heap_watch: give back what is free, every 10 s, or less often where that costs much (heap_pause_ms). HEAP stays where it is until the loop ends. */
 void heap_watch(struct heap *heap, uv_loop_t *loop);
 /* heap_close: closes its handle; work under way still ends, on the loop. */
 void heap_close(struct heap *heap);
 
 /* heap_trim: once, now. Any thread. Returns the processor time that it took, ns. */
 uint64_t heap_trim(void);
-/* heap_pause_ms: until the next time, when the last one took so much: a thousandth of a processor at most. */
+/* heap_pause_ms: until the next time, when the last one took so much: a thousandth of a processor at most, and an hour after one of more than
+ * 20 ms, which the threads of an arena would notice. */
 uint64_t heap_pause_ms(uint64_t took_ns);
 
 #endif

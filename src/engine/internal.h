@@ -143,8 +143,9 @@ struct receipt_entry {
     _Alignas(8) uint8_t room[]; /* the receipt, packed */
 };
 
-/* What one with a change or two takes, with its place in the table: a guess, for the size of the table. */
-enum { RECEIPT_BYTES = 256 };
+/* What one with a change or two takes, with its place in the table: a guess, for the size of the table. In memory mode there is no disk that would
+ * know a digest, so they stay until they expire: up to so many times tx.dedupe_bytes. */
+enum { RECEIPT_BYTES = 256, RECEIPTS_MEMORY_FACTOR = 8 };
 struct receipt_table;
 /* receipts_create: as large as so many ENTRIES want it; more cost some time each. NULL = no memory. */
 struct receipt_table *receipts_create(uint64_t entries, uint32_t waiters_max);
@@ -199,7 +200,8 @@ struct engine_waiter *receipts_refuse(struct receipt_table *table, struct receip
  * so that what it has made is forgotten by itself too. Thread   the holder of `lock`. */
 struct receipt_lane {
     struct receipt_entry *head, *tail;
-    struct receipt_entry *walk; /* the first that receipts_next_durable has not given */
+    struct receipt_entry *
+        walk; /* the first that receipts_next_durable has not given; in memory mode nobody asks, and it may be gone */
 };
 /* Entry N is in lane N % RECEIPT_LANES: so the next ones to be forgotten are known, and can be asked for, before the first is read. */
 enum { RECEIPT_LANES = 8 };

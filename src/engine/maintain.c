@@ -148,7 +148,8 @@ static bool no_room(struct svm_engine *engine, bool already)
         return store_disk_free(engine->store) < (already ? min + min / 8 : min);
     }
     return table_bytes(engine) + owners_bytes(engine->owners) > config_of(engine)->cache_bytes ||
-           receipts_bytes(engine->receipts) > 8 * config_of(engine)->tx_dedupe_bytes;
+           receipts_bytes(engine->receipts) >
+               RECEIPTS_MEMORY_FACTOR * config_of(engine)->tx_dedupe_bytes;
 }
 
 static void watch_room(struct svm_engine *engine)

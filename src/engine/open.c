@@ -489,8 +489,10 @@ static bool make_tables(struct svm_engine *engine, uint64_t first_seq)
         return false;
     engine->objects = mvcc_table(engine->mvcc, MVCC_OBJECTS);
     engine->cells = mvcc_table(engine->mvcc, MVCC_CELLS);
-    engine->receipts = receipts_create(
-        config->tx_dedupe_bytes / RECEIPT_BYTES + config->inflight_max, config->waiters_max);
+    const uint64_t kept_bytes =
+        config->tx_dedupe_bytes * (engine->memory ? RECEIPTS_MEMORY_FACTOR / 2 : 1);
+    engine->receipts =
+        receipts_create(kept_bytes / RECEIPT_BYTES + config->inflight_max, config->waiters_max);
     engine->owners = owners_create(engine->mvcc, engine->memory, workers + ENGINE_SEATS);
     engine->seat_credits = config->inflight_max >= 4 * ENGINE_SEATS * ENGINE_SEAT_CREDITS;
     atomic_store(&engine->completed, first_seq - 1);

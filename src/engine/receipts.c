@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 /*~ The table of digests: buckets of one cache line, so that a digest is looked for, entered and taken out where its lock is.
@@ -11,8 +12,8 @@
  *     line:    next | slot ..                                of entries that found no slot, in no order
  *
  * A slot is 0 (empty), or 16 bits of the hash above the 48 of an entry's address, so that an entry is looked into only when it is very likely the one.
- * There are as many buckets for good as make a second line rare while what is kept stays within tx.dedupe_bytes; in memory mode, where it is
- * up to eight times that, a bucket has three or four lines. Further lines come and go with their entries. */
+ * There are as many buckets for good as make a second line rare while what is kept stays within tx.dedupe_bytes, or in memory mode within half of
+ * what is allowed there; at its whole every fourth bucket has one. Further lines come and go with their entries. */
 enum { SLOTS = 7, BUCKET_ENTRIES = 3, BUCKETS_MIN = 1 << 10, BUCKETS_MAX = 1 << 28 };
 #define LOCKED       UINT64_C(1)
 #define SLOT_ADDRESS UINT64_C(0xffffffffffff)
@@ -107,6 +108,16 @@ static void bucket_unlock(struct bucket *bucket)
     atomic_store_explicit(&bucket->next, next & ~LOCKED, memory_order_release);
 }
 
+/* Buckets are met in no order: with small pages nearly each of a large table's is one the processor has to look up in memory. */
+static void large_pages_wish(void *memory, size_t bytes)
+{
+    enum { PAGE = 4096 };
+    const uintptr_t from = ((uintptr_t)memory + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
+    const uintptr_t end = ((uintptr_t)memory + bytes) & ~(uintptr_t)(PAGE - 1);
+    if (from < end)
+        (void)madvise((void *)from, end - from, MADV_HUGEPAGE);
+}
+
 struct receipt_table *receipts_create(uint64_t entries, uint32_t waiters_max)
 {
     struct receipt_table *table = calloc(1, sizeof *table);
@@ -124,6 +135,7 @@ struct receipt_table *receipts_create(uint64_t entries, uint32_t waiters_max)
         return NULL;
     }
     table->buckets = (struct bucket *)(((uintptr_t)table->memory + 63) & ~(uintptr_t)63);
+    large_pages_wish(table->buckets, table->bucket_count * sizeof(struct bucket));
     return table;
 }
 
