@@ -7,7 +7,8 @@
  *   bytes       the same as SignedTransaction bytes: decoded and hashed by the engine (not verified)
  *   consensus   one Add on a shared object
  *   mixed       70 % fast, 30 % consensus, in turn
- *   blocks      the same transactions in blocks of 700 and 300, to see what switching costs
+ *   blocks      the same transactions in blocks of 700 and 300
+ *   switching   both in turn, a quarter of a second each: how much slower `mixed` is than `blocks`, in percent
  *   hot         one Add on the one shared counter
  *   transfer    one Transfer of a coin to the next of 10,000 accounts, the exact version named
  *
@@ -34,15 +35,15 @@
  * population have gone before the timed part begins. */
 enum {
     BATCH_MAX = 1024,
-    ROWS = 7,
+    ROWS = 8,
     BLOCK = 1000,
     LIFE_MS = 2000,
     DURABLE_LIFE_MS = 20000,
     DRAWS = 1 << 20
 };
-enum row { FAST, BYTES, CONSENSUS, MIXED, BLOCKS, HOT, TRANSFER };
-static const char *const ROW_NAMES[ROWS] = {"fast",   "bytes", "consensus", "mixed",
-                                            "blocks", "hot",   "transfer"};
+enum row { FAST, BYTES, CONSENSUS, MIXED, BLOCKS, SWITCHING, HOT, TRANSFER };
+static const char *const ROW_NAMES[ROWS] = {"fast",   "bytes",     "consensus", "mixed",
+                                            "blocks", "switching", "hot",       "transfer"};
 
 struct run {
     struct rig *rig;
@@ -54,6 +55,7 @@ struct run {
     bool durable, reader;
     uint8_t suffix[128]; /* of signed bytes: scheme, key, signature */
     size_t suffix_len;
+    _Atomic enum row pattern; /* of what is made: the row, or MIXED and BLOCKS in turn */
     _Atomic bool stop;
 };
 
@@ -66,6 +68,7 @@ struct caller {
     uint32_t owned_from, owned_count, owned_at, round;
     uint32_t shared_from, shared_count, shared_at;
     uint32_t step;
+    enum row pattern;
     uint32_t *owned_draws, *shared_draws; /* DRAWS each, walked in a circle; NULL: in turn */
     uint32_t owned_draw, shared_draw;
     uint64_t fast, consensus;
@@ -94,7 +97,7 @@ static void on_outcome(void *arg, const struct svm_outcome *outcome)
 static bool next_is_fast(struct caller *caller)
 {
     const uint32_t step = caller->step++;
-    switch (caller->run->row) {
+    switch (caller->pattern) {
     case CONSENSUS:
     case HOT:
         return false;
@@ -105,6 +108,7 @@ static bool next_is_fast(struct caller *caller)
     case FAST:
     case BYTES:
     case TRANSFER:
+    case SWITCHING:
         break;
     }
     return true;
@@ -233,6 +237,7 @@ static void *call(void *arg)
     while (!atomic_load_explicit(&run->stop, memory_order_relaxed)) {
         const uint64_t expires_ms =
             svm_now_ms(run->rig->engine) + (run->durable ? DURABLE_LIFE_MS : LIFE_MS);
+        caller->pattern = atomic_load_explicit(&run->pattern, memory_order_relaxed);
         for (uint32_t i = 0; i < run->batch; i++)
             make(caller, i, expires_ms);
         svm_run_batch(run->rig->engine, caller->submissions, run->batch,
@@ -326,12 +331,41 @@ static void callers_destroy(struct caller *callers, uint32_t count)
 struct told {
     double from, took, cpu_s;
     uint64_t timed, fast, consensus;
+    double mixed, blocks; /* SWITCHING: the rates */
     struct svm_latency
         latency; /* of the path that has done more, as its callers see it: batches included */
 };
 
+/* One slice of SECONDS with PATTERN: how many, and how long it took. What has begun before it is not counted. */
+static void slice(struct run *run, struct caller *callers, enum row pattern, double seconds,
+                  uint64_t *count, double *took)
+{
+    atomic_store(&run->pattern, pattern);
+    nap(seconds / 10);
+    const double from = now_s();
+    const uint64_t done_from = done(callers, run->threads);
+    nap(seconds);
+    *count += done(callers, run->threads) - done_from;
+    *took += now_s() - from;
+}
+
+/* Both patterns in turn, in the order A B B A: what drifts meets both alike. */
+static void drive_slices(struct told *told, struct run *run, struct caller *callers, double seconds)
+{
+    uint64_t count[2] = {0, 0};
+    double took[2] = {0, 0};
+    const double each = seconds < 5 ? seconds / 20 : 0.25, end = now_s() + seconds;
+    for (uint32_t i = 0; i % 4 != 0 || now_s() < end; i++) {
+        const bool in_blocks = i % 4 == 1 || i % 4 == 2;
+        slice(run, callers, in_blocks ? BLOCKS : MIXED, each, &count[in_blocks], &took[in_blocks]);
+    }
+    told->mixed = (double)count[0] / took[0];
+    told->blocks = (double)count[1] / took[1];
+}
+
 static void drive(struct told *told, struct run *run, struct caller *callers)
 {
+    atomic_store(&run->pattern, run->row == SWITCHING ? MIXED : run->row);
     for (uint32_t i = 0; i < run->threads; i++)
         if (pthread_create(&callers[i].thread, NULL, call, &callers[i]) != 0)
             die("cannot start a thread");
@@ -341,7 +375,10 @@ static void drive(struct told *told, struct run *run, struct caller *callers)
     told->from = now_s();
     const double cpu_from = cpu_s();
     const uint64_t done_from = done(callers, run->threads);
-    nap(seconds);
+    if (run->row == SWITCHING)
+        drive_slices(told, run, callers, seconds);
+    else
+        nap(seconds);
     told->timed = done(callers, run->threads) - done_from;
     told->took = now_s() - told->from;
     told->cpu_s = cpu_s() - cpu_from;
@@ -371,11 +408,18 @@ static void print_latency(const struct svm_latency *latency)
 static void report(struct run *run, const struct told *told, const struct steady_result *steady)
 {
     const struct settings *settings = &run->rig->settings;
-    printf("{\"row\":\"engine-%s\",\"value\":%.0f,\"unit\":\"tx/s\",\"threads\":%u,\"batch\":%u,"
+    if (run->row == SWITCHING)
+        printf("{\"row\":\"engine-switching\",\"value\":%.2f,\"unit\":\"%%\",\"mixed\":%.0f,"
+               "\"blocks\":%.0f",
+               100 * (told->blocks - told->mixed) / told->blocks, told->mixed, told->blocks);
+    else
+        printf("{\"row\":\"engine-%s\",\"value\":%.0f,\"unit\":\"tx/s\"", ROW_NAMES[run->row],
+               (double)told->timed / told->took);
+    printf(",\"threads\":%u,\"batch\":%u,"
            "\"seconds\":%.2f,\"cpu_ns\":%.0f,\"done\":%llu,\"fast\":%llu,\"consensus\":%llu,"
            "\"objects\":%u,\"durability\":\"%s\",\"seed\":%llu",
-           ROW_NAMES[run->row], (double)told->timed / told->took, run->threads, run->batch,
-           told->took, told->cpu_s * 1e9 / (double)(told->timed > 0 ? told->timed : 1),
+           run->threads, run->batch, told->took,
+           told->cpu_s * 1e9 / (double)(told->timed > 0 ? told->timed : 1),
            (unsigned long long)told->timed, (unsigned long long)told->fast,
            (unsigned long long)told->consensus, settings->objects,
            svm_durability_name(settings->durability), (unsigned long long)settings->seed);
@@ -389,7 +433,7 @@ static void report(struct run *run, const struct told *told, const struct steady
 static void measure(struct run *run)
 {
     struct audit before, after;
-    struct told told;
+    struct told told = {0};
     struct steady_result seen;
     struct svm_stats stats;
     audit_state(&before, run->rig);
@@ -459,7 +503,8 @@ int main(int argc, char **argv)
         if (strcmp(argv[1], ROW_NAMES[i]) == 0)
             run.row = (enum row)i, known = true;
     if (!known)
-        die("usage: bench_engine fast|bytes|consensus|mixed|blocks|hot|transfer [OPTIONS]");
+        die("usage: bench_engine fast|bytes|consensus|mixed|blocks|switching|hot|transfer "
+            "[OPTIONS]");
     for (int i = 2; i < argc; i += 2) {
         const char *name = argv[i], *text = i + 1 < argc ? argv[i + 1] : "";
         if (strcmp(name, "--threads") == 0)
@@ -499,7 +544,7 @@ int main(int argc, char **argv)
         run.backlog = 32 * run.batch;
     run.rig = rig_open(&settings);
     make_suffix(&run);
-    const bool mixed = run.row == MIXED || run.row == BLOCKS;
+    const bool mixed = run.row == MIXED || run.row == BLOCKS || run.row == SWITCHING;
     const uint32_t shared = run.row == CONSENSUS || run.row == HOT ? settings.objects
                             : mixed                                ? settings.objects / 10 * 3
                                                                    : 0;

@@ -189,12 +189,13 @@ MEANING = """- *Engine only*: threads call `svm_run_batch` with decoded transact
   more than a quarter has no figure.
 - *Over the socket*: `build/bench/load` ([load.md](load.md)) and the node on the same cores, transactions signed beforehand, `wait: durable`.
   CPU and rates include the generator.
-- *Single submits at 50 % load*: an open loop at half of the rate that a closed loop of 8 connections reached; latency counts from when a
+- *Single submits at 50 % load*: an open loop at half of the rate that a closed loop of as many connections reached; latency counts from when a
   request was due, not from when it was sent.
 - *Interactive*: `svm_cell_run_batch`, closures that read two cells and write both.
 - *The original's*: the workloads of the system this one replaces, same counts, keys, values and formatting inside the timed part, beside the best
   single run it was seen to make on such a machine; asked are multiples of that. They take milliseconds, so each is run five times as often.
-- *Mode switching*: runs in pairs, alternating fast and consensus against the same transactions in blocks; the loss is the median of the pairs'.
+- *Mode switching*: within one run a quarter of a second each of fast and consensus alternating, and of the same transactions in blocks of 700
+  and 300, in the order A B B A: the machine's speed changes by more than the loss from one run to the next.
 - *Against RocksDB*: [comparators.md](comparators.md) says how each system is set. The ratio is that of declared transfers at two threads.
 - *Memory* is the growth of the resident process while objects on the disk become cached ones, less the bytes of their types and data: that of
   the second half of them, when what has a fixed size, as the database's caches, is full."""

@@ -85,7 +85,6 @@ ENGINE_WHAT = {
     "bytes": "fast path from bytes (decode, digest, dedupe, route, execute)",
     "consensus": "consensus path, declared inputs, uncontended",
     "mixed": "mixed 70/30, alternating",
-    "blocks": "the same transactions in blocks of 700 and 300",
     "hot": "one hot counter, exact",
     "transfer": "transfers: objects change hands",
 }
@@ -119,15 +118,10 @@ def engine_rows(plan):
         rows.append(Row(f"engine-{name}", "engine", what, "tx/s", engine(plan, name, 2, seconds), least=least, aim=aim,
                         runs=runs, cost_s=cost, settings=f"2 threads, {seconds:g} s, {plan.objects} objects",
                         part="table" if least else "besides"))
-    rows.append(Derived("mode-switching", "mode switching: alternating fast and consensus against blocks, loss", "%",
-                        switching_loss, least=3, aim=1, better="less", part="table"))
+    rows.append(Row("mode-switching", "engine", "mode switching: alternating fast and consensus against blocks, loss", "%",
+                    engine(plan, "switching", 2, plan.seconds), least=3, aim=1, better="less", runs=plan.runs, cost_s=cost,
+                    settings=f"2 threads, {plan.seconds:g} s, in turn, {plan.objects} objects", part="table"))
     return rows
-
-
-def switching_loss(by_name):
-    """Paired by run: each alternating run against the run in blocks beside it."""
-    mixed, blocks = by_name["engine-mixed"], by_name["engine-blocks"]
-    return [100 * (b["value"] - m["value"]) / b["value"] for m, b in zip(mixed.details, blocks.details)]
 
 
 def durable_rows(plan):
