@@ -318,7 +318,7 @@ def part1_rows(plan, part1):
         row("ready-empty", "start to ready, empty directory", "ms", part1.ready_empty, 1000, "less", 5, 0.3, "sync"),
         row("ready-filled", f"start to ready, {plan.objects:,} objects", "ms", part1.ready_filled, 1000, "less", 5, 3, "sync"),
     ]
-    objects = max(plan.objects, 500000)  # of fewer it says what the large pages round up to
+    objects = max(plan.objects, 1000000)  # of fewer it says how the database's caches fill
     memory = Row("memory", "memory", "memory per live object beyond its data", "bytes", part1.on_disk("memory", 1, objects), least=200, aim=120,
                  better="less", runs=plan.less(3), cost_s=6 if plan.quick else 12, settings=f"{objects} objects of 8 bytes", part="table")
     return [memory, *rows]
