@@ -107,6 +107,46 @@ START_TEST(a_receipt_comes_before_expired)
 }
 END_TEST
 
+/* What a library's caller has put together itself may say that a shared input is exact. No version guards that one, so nothing may rest on it: a digest that
+ * memory has let go must not execute again. */
+START_TEST(a_version_guards_an_owned_input_only)
+{
+    rig_init(&rig, _i ? SVM_SYNC : SVM_MEMORY);
+    rig.config.tx_dedupe_bytes = 0;
+    rig_open(&rig);
+    struct support_tx tx, other;
+    struct rig_call call[2], done;
+    struct svm_tx_space *space = malloc(sizeof *space);
+    struct svm_signed_tx stx;
+    support_add(&tx, rig.engine, "alice", "counter", 1, 1000);
+    ck_assert_int_eq(svm_signed_tx_decode(&stx, space, tx.bytes, NULL), SVM_OK);
+    struct svm_input input = stx.tx.inputs[0];
+    ck_assert_int_eq(stx.tx.input_count, 1);
+    ck_assert_int_eq(input.kind, SVM_KIND_SHARED);
+    input.exact = true;
+    stx.tx.inputs = &input;
+    stx.tx.expires_ms = 0;
+    for (unsigned k = 0; k < 2; k++) {
+        memset(&call[k], 0, sizeof call[k]);
+        const enum svm_err err = svm_submit_decoded(rig.engine, &stx.tx, &tx.digest,
+                                                    SVM_WAIT_DURABLE, rig_called, &call[k], NULL);
+        ck_assert(err != SVM_OK || rig_answered(&call[k], 2000));
+        call[k].err = err != SVM_OK ? err : call[k].err;
+        for (unsigned i = 0; i < 3; i++) { /* the last one walked is kept in memory */
+            support_add(&other, rig.engine, "alice", "counter", 1, 3 * k + i);
+            rig_do(&rig, &other, SVM_WAIT_DURABLE, SVM_OK, &done);
+        }
+        if (_i)
+            until_materialised(done.seq);
+    }
+    ck_assert_uint_le(support_counter(rig.engine, "counter"), 6 + 1);
+    for (unsigned k = 0; k < 2; k++)
+        ck_assert_int_eq(call[k].err, SVM_E_OP_INVALID);
+    free(space);
+    rig_deinit(&rig);
+}
+END_TEST
+
 /* The second copy has looked in memory before the first was finished, and enters after memory has let the first one's receipt go. */
 START_TEST(no_gap_between_memory_and_disk)
 {
@@ -167,6 +207,7 @@ int main(void)
     tcase_add_test(tc, a_copy_in_flight_waits_for_the_first);
     tcase_add_loop_test(tc, no_copy_is_expired_while_the_first_runs, 0, 2);
     tcase_add_loop_test(tc, a_receipt_comes_before_expired, 0, 2);
+    tcase_add_loop_test(tc, a_version_guards_an_owned_input_only, 0, 2);
     tcase_add_test(tc, no_gap_between_memory_and_disk);
     tcase_add_test(tc, a_shorter_expiry_max_forgets_nothing);
     suite_add_tcase(suite, tc);
