@@ -81,7 +81,7 @@ struct svm_object {
 struct svm_input {
     struct svm_id id;
     enum svm_kind kind;
-    bool exact;       /* OWNED: `version` is given; false = latest */
+    bool exact;       /* OWNED: `version` is given; false = latest, as for the other kinds */
     bool writable;    /* SHARED: mutable; OWNED: always true; IMMUTABLE: always false */
     uint64_t version; /* OWNED and exact */
 };

@@ -93,6 +93,8 @@ enum svm_err model_tx_check_form(const struct svm_tx *tx, struct svm_refusal *re
         const struct svm_input *input = &tx->inputs[i];
         if ((unsigned)input->kind > SVM_KIND_IMMUTABLE)
             return refuse_input(refusal, i, input, "is of an unknown kind");
+        if (input->exact && input->kind != SVM_KIND_OWNED)
+            return refuse_input(refusal, i, input, "names a version, which only owned ones have");
         if (i > 0 && memcmp(input[-1].id.b, input->id.b, sizeof input->id.b) >= 0)
             return refuse_input(refusal, i, input, "is not in strictly ascending order of ids");
     }

@@ -151,7 +151,14 @@ START_TEST(form_is_checked)
     many_ops[0] = (struct svm_op){.kind = SVM_OP_EXPECT};
     many_inputs[0].kind = (enum svm_kind)3;
     ck_assert_int_eq(svm_tx_check(&tx, NULL), SVM_E_OP_INVALID);
+    many_inputs[0].exact = true; /* which is of owned ones alone */
+    many_inputs[0].kind = SVM_KIND_OWNED;
+    ck_assert_int_eq(svm_tx_check(&tx, NULL), SVM_OK);
+    many_inputs[0].kind = SVM_KIND_SHARED;
+    ck_assert_int_eq(svm_tx_check(&tx, NULL), SVM_E_OP_INVALID);
     many_inputs[0].kind = SVM_KIND_IMMUTABLE;
+    ck_assert_int_eq(svm_tx_check(&tx, NULL), SVM_E_OP_INVALID);
+    many_inputs[0].exact = false;
     tx.input_count = 2;
     many_inputs[1].id = many_inputs[0].id;
     struct svm_refusal refusal;
