@@ -370,6 +370,10 @@ model: ## the protocol's models, searched exhaustively by spin within large boun
 mutants: ## each seeded defect against every kind of test: two at least have to find it; the table in docs/reliability.md
 	@tests/mutants/run all --write
 
+.PHONY: lanes-long
+lanes-long: ## ten million signatures of all kinds, each verdict of the lanes beside libsodium's: ten minutes, a row in the ledger
+	@tests/lanes/run long
+
 .PHONY: history-long
 history-long: ## a million operations against the running node in each durable mode, twenty kills each, checked for one serial order
 	@tests/history/run long
