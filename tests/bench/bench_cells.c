@@ -4,9 +4,10 @@
  *   cells-uniform    2 reads + 2 writes, two cells drawn evenly
  *   cells-zipf99     the same, drawn by Zipf's law with exponent 0.99
  *
- * Every transaction moves an amount from one cell to another: it reads both, and writes both. Memory mode. THREADS callers; with --batch each hands
- * in N closures at a time (svm_cell_run_batch), without it one (svm_cell_run). Cells are drawn before the clock starts. Prints one line of JSON,
- * and only after the sum over all cells and the count of commits have been checked. */
+ * Every transaction takes 1 from one cell and gives 2 to another: it reads both, and writes both, and the sum over all cells counts the commits. Memory
+ * mode. THREADS callers and nobody else; with --batch each hands in N closures at a time (svm_cell_run_batch), without it one (svm_cell_run).
+ * Cells are drawn before the clock starts. Latency is the caller's: of the whole batch. Prints one line of JSON, and only after the sum, the
+ * engine's own count and the callers' were found to be the same. */
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "bench/latency.h"
 #include "bench/rig.h"
 
 enum { THREADS_MAX = 64, PLAN = 1 << 18, BATCH_MAX = 1024, START = 1000000 };
@@ -32,8 +34,10 @@ struct pair {
 struct caller {
     _Alignas(128) struct svm_engine *engine;
     const struct options *options;
-    struct pair *plan; /* PLAN of them, walked in a circle */
-    uint64_t committed, failed, retries;
+    struct pair *plan;          /* PLAN of them, walked in a circle */
+    uint64_t committed, failed; /* of all */
+    uint64_t timed;             /* committed in the timed part */
+    struct hist latency;        /* ns, of the timed part */
     pthread_t thread;
 };
 
@@ -65,7 +69,7 @@ static enum svm_err put(struct svm_cell_txn *txn, uint32_t cell, uint64_t value)
                         (struct svm_bytes){(const uint8_t *)&value, sizeof value});
 }
 
-static enum svm_err move_one(void *arg, struct svm_cell_txn *txn)
+static enum svm_err take_and_give(void *arg, struct svm_cell_txn *txn)
 {
     const struct pair *pair = arg;
     uint64_t from, to, keys[2];
@@ -77,7 +81,7 @@ static enum svm_err move_one(void *arg, struct svm_cell_txn *txn)
     if (err == SVM_OK)
         err = put(txn, pair->from, from - 1);
     if (err == SVM_OK)
-        err = put(txn, pair->to, to + 1);
+        err = put(txn, pair->to, to + 2);
     return err;
 }
 
@@ -190,7 +194,7 @@ static uint32_t run_batch(struct caller *caller, uint32_t at)
     struct svm_cell_batch_stats stats;
     uint32_t count = caller->options->batch;
     for (uint32_t i = 0; i < count; i++)
-        jobs[i] = (struct svm_cell_job){.fn = move_one, .arg = &caller->plan[(at + i) % PLAN]};
+        jobs[i] = (struct svm_cell_job){.fn = take_and_give, .arg = &caller->plan[(at + i) % PLAN]};
     svm_cell_run_batch(caller->engine, jobs, count, SVM_WAIT_EXECUTED, &stats);
     caller->committed += stats.fast + stats.consensus;
     caller->failed += stats.failed;
@@ -199,7 +203,7 @@ static uint32_t run_batch(struct caller *caller, uint32_t at)
 
 static uint32_t run_one(struct caller *caller, uint32_t at)
 {
-    enum svm_err err = svm_cell_run(caller->engine, move_one, &caller->plan[at % PLAN],
+    enum svm_err err = svm_cell_run(caller->engine, take_and_give, &caller->plan[at % PLAN],
                                     SVM_WAIT_EXECUTED, NULL, NULL);
     caller->committed += err == SVM_OK;
     caller->failed += err != SVM_OK;
@@ -212,12 +216,15 @@ static void *caller_main(void *arg)
     uint32_t at = 0;
     while (atomic_load(&phase) == 0)
         nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
-    for (int in = 1, now; (now = atomic_load_explicit(&phase, memory_order_relaxed)) < 3;) {
-        if (now != in) { /* the warm-up does not count */
-            in = now;
-            caller->committed = caller->failed = 0;
+    for (int now; (now = atomic_load_explicit(&phase, memory_order_relaxed)) < 3;) {
+        const uint64_t before = caller->committed, from_ns = now_ns();
+        const uint32_t count =
+            caller->options->batch > 0 ? run_batch(caller, at) : run_one(caller, at);
+        at += count;
+        if (now == 2) { /* the warm-up does not count */
+            caller->timed += caller->committed - before;
+            hist_add_many(&caller->latency, now_ns() - from_ns, count);
         }
-        at += caller->options->batch > 0 ? run_batch(caller, at) : run_one(caller, at);
     }
     return NULL;
 }
@@ -236,16 +243,34 @@ static double cpu_s(void)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
+/* The callers' count, the engine's and that of the cells are one. */
+static void check(const struct options *options, struct svm_engine *engine, uint64_t committed,
+                  uint64_t failed, uint64_t counted)
+{
+    const uint64_t sum = over_all(engine, sum_range, options->cells);
+    if (failed > 0)
+        die("the audit fails: %llu transactions failed", (unsigned long long)failed);
+    if (counted != committed)
+        die("the audit fails: the engine counts %llu commits and the callers %llu",
+            (unsigned long long)counted, (unsigned long long)committed);
+    if (sum != (uint64_t)options->cells * START + committed)
+        die("the audit fails: the cells have gained %lld and the callers count %llu commits",
+            (long long)(sum - (uint64_t)options->cells * START), (unsigned long long)committed);
+}
+
 static void measure(const struct options *options, struct svm_engine *engine)
 {
     static struct caller callers[THREADS_MAX];
+    static struct hist latency;
     struct zipf zipf = {.n = options->cells};
-    struct svm_stats before, after;
-    uint64_t committed = 0, failed = 0;
+    struct svm_stats first, before, after;
+    uint64_t committed = 0, failed = 0, timed = 0;
     if (strcmp(options->row, "cells-zipf99") == 0)
         zipf_init(&zipf, options->cells, 0.99);
+    svm_stats(engine, &first);
     for (uint32_t i = 0; i < options->threads; i++) {
-        callers[i] = (struct caller){.engine = engine, .options = options};
+        callers[i].engine = engine;
+        callers[i].options = options;
         plan_make(&callers[i], &zipf, options->seed * 1000003 + i);
         if (pthread_create(&callers[i].thread, NULL, caller_main, &callers[i]) != 0)
             die("no thread");
@@ -262,23 +287,21 @@ static void measure(const struct options *options, struct svm_engine *engine)
         pthread_join(callers[i].thread, NULL);
         committed += callers[i].committed;
         failed += callers[i].failed;
+        timed += callers[i].timed;
+        hist_merge(&latency, &callers[i].latency);
         free(callers[i].plan);
     }
     cpu = cpu_s() - cpu;
     svm_stats(engine, &after);
-    uint64_t sum = over_all(engine, sum_range, options->cells);
-    if (sum != (uint64_t)options->cells * START)
-        die("the audit fails: the cells hold %llu", (unsigned long long)sum);
-    if (failed > 0)
-        die("the audit fails: %llu transactions failed", (unsigned long long)failed);
-    if (after.cell_committed - before.cell_committed < committed)
-        die("the audit fails: the engine counts fewer commits");
+    check(options, engine, committed, failed, after.cell_committed - first.cell_committed);
     printf("{\"row\":\"%s\",\"value\":%.0f,\"unit\":\"tx/s\",\"threads\":%u,\"batch\":%u,"
-           "\"seconds\":%.2f,\"cpu_ns\":%.0f,\"conflicts\":%llu,\"cells\":%u,\"seed\":%llu}\n",
-           options->row, (double)committed / seconds, options->threads, options->batch, seconds,
-           cpu * 1e9 / (double)committed,
+           "\"seconds\":%.2f,\"cpu_ns\":%.0f,\"conflicts\":%llu,\"cells\":%u,\"seed\":%llu",
+           options->row, (double)timed / seconds, options->threads, options->batch, seconds,
+           cpu * 1e9 / (double)timed,
            (unsigned long long)(after.cell_conflicts - before.cell_conflicts), options->cells,
            (unsigned long long)options->seed);
+    latency_print("", &latency);
+    printf("}\n");
 }
 
 static void parse(struct options *options, int argc, char **argv)
@@ -322,6 +345,7 @@ int main(int argc, char **argv)
     fprintf(stderr, "seed %llu\n", (unsigned long long)options.seed);
     svm_config_init(&config);
     config.durability = SVM_MEMORY;
+    config.workers = 1; /* those beyond the first would help the callers */
     if (svm_engine_open(&engine, &config, &refusal) != SVM_OK)
         die("the engine does not open: %s", refusal.reason);
     over_all(engine, fill_range, options.cells);

@@ -8,8 +8,8 @@
  *   consensus   one Add on a shared object
  *   mixed       70 % fast, 30 % consensus, in turn
  *   blocks      the same transactions in blocks of 700 and 300
- *   switching   both in turn, a quarter of a second each: how much slower `mixed` is than `blocks`, in percent
- *   hot         one Add on the one shared counter
+ *   switching   both in turn: how much slower `mixed` is than `blocks`, in percent
+ *   hot         one Add on the one shared counter; by one thread none may be aborted
  *   transfer    one Transfer of a coin to the next of 10,000 accounts, the exact version named
  *
  *   --zipf T        objects are drawn by Zipf's law with exponent T (0 = evenly): owned ones by each thread from its part, at their latest
@@ -18,32 +18,48 @@
  *                   dirty bytes have stayed where they were
  *   --gc-ms N       collect every N ms, neither more nor less often;  --reader 1: one snapshot stays open all the time
  *
- * Without --zipf every thread walks its own part of the population in turn. Prints one line of JSON, and only after the state has been checked
- * against what was done. */
+ * Without --zipf every thread walks its own part of the population in turn, owned and shared ones alike: each thread has objects of its own, and
+ * but for `hot` no two meet at one. Drawn owned ones are not named in an exact version, so that, unlike those in turn, their receipts stay until
+ * they expire. `switching` has an engine for each pattern, and runs them in the order A B B A: the machine's speed changes by more
+ * than the loss from one process to the next, and what either leaves behind (receipts, the order of free blocks) is its own.
+ * Prints one line of JSON, and only after the state has been checked against what was done. Latency is the caller's (bench/latency.h). */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "bench/latency.h"
 #include "bench/reader.h"
 #include "bench/rig.h"
 #include "bench/steady.h"
 #include "bench/zipf.h"
 
 /* Without a disk a receipt stays in memory until its transaction has expired: LIFE_MS is short, and the receipts of those that made the
- * population have gone before the timed part begins. */
+ * population have gone before the timed part begins. A slice of `switching` is counted when those of the one before have gone as well. */
 enum {
     BATCH_MAX = 1024,
     ROWS = 8,
     BLOCK = 1000,
     LIFE_MS = 2000,
     DURABLE_LIFE_MS = 20000,
-    DRAWS = 1 << 20
+    SLICES = 4,
+    SLICE_WARM_MS = LIFE_MS + 1000,
+    DRAWS = 1 << 20,
+    DRAWS_AHEAD =
+        16 /* their ids are asked for, as they are for those in turn by the processor itself */
 };
 enum row { FAST, BYTES, CONSENSUS, MIXED, BLOCKS, SWITCHING, HOT, TRANSFER };
 static const char *const ROW_NAMES[ROWS] = {"fast",   "bytes",     "consensus", "mixed",
                                             "blocks", "switching", "hot",       "transfer"};
+
+/* What has been counted, over one drive or several. */
+struct told {
+    double from, took, cpu_s; /* of the timed parts; FROM of the last one */
+    uint64_t timed;
+    uint64_t fast, consensus; /* of all: the warm-ups' too */
+    uint64_t retries, conflicts, fallbacks;
+};
 
 struct run {
     struct rig *rig;
@@ -51,27 +67,31 @@ struct run {
     uint32_t threads, batch;
     uint32_t backlog; /* of one thread: taken and not yet answered */
     struct population owned, shared;
+    struct caller *callers;
+    struct audit before;
+    struct svm_stats stats_before;
     double zipf; /* below 0: in turn */
     bool durable, reader;
     uint8_t suffix[128]; /* of signed bytes: scheme, key, signature */
     size_t suffix_len;
-    _Atomic enum row pattern; /* of what is made: the row, or MIXED and BLOCKS in turn */
-    _Atomic bool stop;
+    _Atomic bool timed, stop;
+    struct told told;
 };
 
-/* One thread: its part of the populations, what it has under way, and what it has counted. */
+/* One thread: its part of the populations, what it has under way, and what it has counted. What others read lies apart from what it
+ * writes for each transaction. */
 struct caller {
     struct run *run;
     pthread_t thread;
     uint32_t index;
-    struct random random;
-    uint32_t owned_from, owned_count, owned_at, round;
-    uint32_t shared_from, shared_count, shared_at;
-    uint32_t step;
-    enum row pattern;
+    uint32_t owned_from, owned_count;
+    uint32_t shared_from, shared_count;
     uint32_t *owned_draws, *shared_draws; /* DRAWS each, walked in a circle; NULL: in turn */
+    _Alignas(128) struct random random;
+    uint32_t owned_at, round, shared_at, step;
     uint32_t owned_draw, shared_draw;
     uint64_t fast, consensus;
+    struct tickets tickets; /* by whether it was ordered */
     _Alignas(128) _Atomic uint64_t ok;
     _Atomic uint64_t bad;
     struct svm_submission submissions[BATCH_MAX];
@@ -84,7 +104,9 @@ struct caller {
 
 static void on_outcome(void *arg, const struct svm_outcome *outcome)
 {
-    struct caller *caller = arg;
+    struct ticket *ticket = arg;
+    struct caller *caller = ticket->owner;
+    ticket_answered(ticket);
     const bool ok = outcome->err == SVM_OK && !outcome->pending && !outcome->duplicate &&
                     outcome->receipt != NULL && outcome->receipt->failure == SVM_FAILURE_NONE &&
                     (outcome->durable || !caller->run->durable);
@@ -97,7 +119,7 @@ static void on_outcome(void *arg, const struct svm_outcome *outcome)
 static bool next_is_fast(struct caller *caller)
 {
     const uint32_t step = caller->step++;
-    switch (caller->pattern) {
+    switch (caller->run->row) {
     case CONSENSUS:
     case HOT:
         return false;
@@ -114,11 +136,20 @@ static bool next_is_fast(struct caller *caller)
     return true;
 }
 
+/* The next one drawn, of those that begin at FROM. */
+static uint32_t drawn(const struct population *population, const uint32_t *draws, uint32_t *at,
+                      uint32_t from)
+{
+    __builtin_prefetch(&population->ids[from + draws[(*at + DRAWS_AHEAD) % DRAWS]]);
+    return from + draws[(*at)++ % DRAWS];
+}
+
 /* The next owned object: of the draws, or in turn. */
 static uint32_t next_owned(struct caller *caller)
 {
     if (caller->owned_draws != NULL)
-        return caller->owned_from + caller->owned_draws[caller->owned_draw++ % DRAWS];
+        return drawn(&caller->run->owned, caller->owned_draws, &caller->owned_draw,
+                     caller->owned_from);
     if (caller->owned_at == caller->owned_count) {
         caller->owned_at = 0;
         caller->round++;
@@ -129,7 +160,7 @@ static uint32_t next_owned(struct caller *caller)
 static uint32_t next_shared(struct caller *caller)
 {
     if (caller->shared_draws != NULL)
-        return caller->shared_draws[caller->shared_draw++ % DRAWS];
+        return drawn(&caller->run->shared, caller->shared_draws, &caller->shared_draw, 0);
     if (caller->shared_at == caller->shared_count)
         caller->shared_at = 0;
     return caller->shared_from + caller->shared_at++;
@@ -206,8 +237,9 @@ static void make_bytes(struct caller *caller, uint32_t i)
     caller->submissions[i].tx = NULL;
 }
 
-static void make(struct caller *caller, uint32_t i, uint64_t expires_ms)
+static void make(struct caller *caller, uint32_t i, uint64_t expires_ms, bool timed)
 {
+    const bool fast = next_is_fast(caller);
     struct svm_tx *tx = &caller->txs[i];
     *tx = (struct svm_tx){.chain = caller->run->rig->chain,
                           .gas_limit = 10000,
@@ -215,7 +247,7 @@ static void make(struct caller *caller, uint32_t i, uint64_t expires_ms)
                           .op_count = 1,
                           .inputs = &caller->inputs[i],
                           .ops = &caller->ops[i]};
-    if (next_is_fast(caller))
+    if (fast)
         make_fast(caller, i, expires_ms);
     else
         make_consensus(caller, i, expires_ms);
@@ -224,7 +256,9 @@ static void make(struct caller *caller, uint32_t i, uint64_t expires_ms)
         memcpy(caller->digests[i].b + b, &word, sizeof word);
     }
     caller->submissions[i] =
-        (struct svm_submission){.tx = tx, .digest = &caller->digests[i], .arg = caller};
+        (struct svm_submission){.tx = tx,
+                                .digest = &caller->digests[i],
+                                .arg = tickets_take(&caller->tickets, timed, !fast)};
     if (caller->run->row == BYTES)
         make_bytes(caller, i);
 }
@@ -233,19 +267,19 @@ static void *call(void *arg)
 {
     struct caller *caller = arg;
     struct run *run = caller->run;
-    uint64_t made = 0;
     while (!atomic_load_explicit(&run->stop, memory_order_relaxed)) {
         const uint64_t expires_ms =
             svm_now_ms(run->rig->engine) + (run->durable ? DURABLE_LIFE_MS : LIFE_MS);
-        caller->pattern = atomic_load_explicit(&run->pattern, memory_order_relaxed);
+        const bool timed = atomic_load_explicit(&run->timed, memory_order_relaxed);
         for (uint32_t i = 0; i < run->batch; i++)
-            make(caller, i, expires_ms);
+            make(caller, i, expires_ms, timed);
+        tickets_hand_in(&caller->tickets);
         svm_run_batch(run->rig->engine, caller->submissions, run->batch,
                       run->durable ? SVM_WAIT_DURABLE : SVM_WAIT_EXECUTED, on_outcome);
         for (uint32_t i = 0; i < run->batch; i++)
             if (caller->submissions[i].err != SVM_OK)
                 die("refused at admission: %s", svm_err_name(caller->submissions[i].err));
-        made += run->batch;
+        const uint64_t made = caller->fast + caller->consensus;
         /* What waits in order behind another thread's may be unanswered still: not more than a few batches, and few for one
          * object. */
         while (made - atomic_load_explicit(&caller->ok, memory_order_relaxed) >
@@ -258,11 +292,11 @@ static void *call(void *arg)
     return NULL;
 }
 
-static uint64_t done(const struct caller *callers, uint32_t count)
+static uint64_t done(const struct run *run)
 {
     uint64_t sum = 0;
-    for (uint32_t i = 0; i < count; i++)
-        sum += atomic_load_explicit(&callers[i].ok, memory_order_relaxed);
+    for (uint32_t i = 0; i < run->threads; i++)
+        sum += atomic_load_explicit(&run->callers[i].ok, memory_order_relaxed);
     return sum;
 }
 
@@ -293,7 +327,7 @@ static void nap(double seconds)
               NULL);
 }
 
-static struct caller *callers_create(struct run *run)
+static void callers_create(struct run *run)
 {
     struct caller *callers = aligned_alloc(128, run->threads * sizeof *callers);
     if (callers == NULL)
@@ -303,6 +337,7 @@ static struct caller *callers_create(struct run *run)
         struct caller *c = &callers[i];
         c->run = run;
         c->index = i;
+        tickets_init(&c->tickets, c);
         c->random.state = run->rig->settings.seed * 1000003 + i + ((uint64_t)1 << 60);
         part(run->owned.count, i, run->threads, &c->owned_from, &c->owned_count);
         part(run->shared.count, i, run->threads, &c->shared_from, &c->shared_count);
@@ -315,150 +350,96 @@ static struct caller *callers_create(struct run *run)
         if (run->zipf >= 0 && run->shared.count > 0)
             c->shared_draws = zipf_draw(DRAWS, run->shared.count, run->zipf, &c->random);
     }
-    return callers;
+    run->callers = callers;
 }
 
-static void callers_destroy(struct caller *callers, uint32_t count)
+static void callers_destroy(struct run *run)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        free(callers[i].owned_draws);
-        free(callers[i].shared_draws);
+    for (uint32_t i = 0; i < run->threads; i++) {
+        free(run->callers[i].owned_draws);
+        free(run->callers[i].shared_draws);
     }
-    free(callers);
+    free(run->callers);
 }
 
-/* What a run has shown. */
-struct told {
-    double from, took, cpu_s;
-    uint64_t timed, fast, consensus;
-    double mixed, blocks; /* SWITCHING: the rates */
-    struct svm_latency
-        latency; /* of the path that has done more, as its callers see it: batches included */
-};
-
-/* One slice of SECONDS with PATTERN: how many, and how long it took. What has begun before it is not counted. */
-static void slice(struct run *run, struct caller *callers, enum row pattern, double seconds,
-                  uint64_t *count, double *took)
+/* The callers are started, warmed up and timed; then everything is answered. */
+static void drive(struct run *run, double warm_s, double seconds)
 {
-    atomic_store(&run->pattern, pattern);
-    nap(seconds / 10);
-    const double from = now_s();
-    const uint64_t done_from = done(callers, run->threads);
-    nap(seconds);
-    *count += done(callers, run->threads) - done_from;
-    *took += now_s() - from;
-}
-
-/* Both patterns in turn, in the order A B B A: what drifts meets both alike. */
-static void drive_slices(struct told *told, struct run *run, struct caller *callers, double seconds)
-{
-    uint64_t count[2] = {0, 0};
-    double took[2] = {0, 0};
-    const double each = seconds < 5 ? seconds / 20 : 0.25, end = now_s() + seconds;
-    for (uint32_t i = 0; i % 4 != 0 || now_s() < end; i++) {
-        const bool in_blocks = i % 4 == 1 || i % 4 == 2;
-        slice(run, callers, in_blocks ? BLOCKS : MIXED, each, &count[in_blocks], &took[in_blocks]);
-    }
-    told->mixed = (double)count[0] / took[0];
-    told->blocks = (double)count[1] / took[1];
-}
-
-static void drive(struct told *told, struct run *run, struct caller *callers)
-{
-    atomic_store(&run->pattern, run->row == SWITCHING ? MIXED : run->row);
+    struct told *told = &run->told;
+    atomic_store(&run->stop, false);
     for (uint32_t i = 0; i < run->threads; i++)
-        if (pthread_create(&callers[i].thread, NULL, call, &callers[i]) != 0)
+        if (pthread_create(&run->callers[i].thread, NULL, call, &run->callers[i]) != 0)
             die("cannot start a thread");
-    const double seconds = run->rig->settings.seconds;
-    nap(seconds < 5 ? seconds / 5 : run->durable ? 5 : 6);
+    nap(warm_s);
     fputs("bench: the timed part begins\n", stderr);
+    atomic_store(&run->timed, true);
     told->from = now_s();
     const double cpu_from = cpu_s();
-    const uint64_t done_from = done(callers, run->threads);
-    if (run->row == SWITCHING)
-        drive_slices(told, run, callers, seconds);
-    else
-        nap(seconds);
-    told->timed = done(callers, run->threads) - done_from;
-    told->took = now_s() - told->from;
-    told->cpu_s = cpu_s() - cpu_from;
+    const uint64_t done_from = done(run);
+    nap(seconds);
+    told->timed += done(run) - done_from;
+    told->took += now_s() - told->from;
+    told->cpu_s += cpu_s() - cpu_from;
+    atomic_store(&run->timed, false);
     atomic_store(&run->stop, true);
     told->fast = told->consensus = 0;
     for (uint32_t i = 0; i < run->threads; i++) {
-        pthread_join(callers[i].thread, NULL);
-        told->fast += callers[i].fast;
-        told->consensus += callers[i].consensus;
+        pthread_join(run->callers[i].thread, NULL);
+        told->fast += run->callers[i].fast;
+        told->consensus += run->callers[i].consensus;
     }
-    for (int i = 0; i < 10000 && done(callers, run->threads) < told->fast + told->consensus; i++)
+    for (int i = 0; i < 10000 && done(run) < told->fast + told->consensus; i++)
         nap(0.001);
     for (uint32_t i = 0; i < run->threads; i++)
-        must_be("the number of refusals", atomic_load(&callers[i].bad), 0);
-    must_be("the number of successes", done(callers, run->threads), told->fast + told->consensus);
+        must_be("the number of refusals", atomic_load(&run->callers[i].bad), 0);
+    must_be("the number of successes", done(run), told->fast + told->consensus);
 }
 
-static void print_latency(const struct svm_latency *latency)
+/* What the engine has begun again since the callers began. */
+static void count_aborts(struct run *run)
 {
-    if (latency->count > 0)
-        printf(",\"p50_us\":%llu,\"p95_us\":%llu,\"p99_us\":%llu,\"p999_us\":%llu,\"max_us\":%llu",
-               (unsigned long long)latency->p50_us, (unsigned long long)latency->p95_us,
-               (unsigned long long)latency->p99_us, (unsigned long long)latency->p999_us,
-               (unsigned long long)latency->max_us);
-}
-
-static void report(struct run *run, const struct told *told, const struct steady_result *steady)
-{
-    const struct settings *settings = &run->rig->settings;
-    if (run->row == SWITCHING)
-        printf("{\"row\":\"engine-switching\",\"value\":%.2f,\"unit\":\"%%\",\"mixed\":%.0f,"
-               "\"blocks\":%.0f",
-               100 * (told->blocks - told->mixed) / told->blocks, told->mixed, told->blocks);
-    else
-        printf("{\"row\":\"engine-%s\",\"value\":%.0f,\"unit\":\"tx/s\"", ROW_NAMES[run->row],
-               (double)told->timed / told->took);
-    printf(",\"threads\":%u,\"batch\":%u,"
-           "\"seconds\":%.2f,\"cpu_ns\":%.0f,\"done\":%llu,\"fast\":%llu,\"consensus\":%llu,"
-           "\"objects\":%u,\"durability\":\"%s\",\"seed\":%llu",
-           run->threads, run->batch, told->took,
-           told->cpu_s * 1e9 / (double)(told->timed > 0 ? told->timed : 1),
-           (unsigned long long)told->timed, (unsigned long long)told->fast,
-           (unsigned long long)told->consensus, settings->objects,
-           svm_durability_name(settings->durability), (unsigned long long)settings->seed);
-    if (run->zipf >= 0)
-        printf(",\"zipf\":%.2f", run->zipf);
-    print_latency(&told->latency);
-    steady_print(steady, told->timed, run->durable);
-    printf("}\n");
-}
-
-static void measure(struct run *run)
-{
-    struct audit before, after;
-    struct told told = {0};
-    struct steady_result seen;
+    struct told *told = &run->told;
     struct svm_stats stats;
-    audit_state(&before, run->rig);
-    nap(EXPIRY_MS / 1000 + 1);
-    struct caller *callers = callers_create(run);
-    struct steady *steady = steady_start(run->rig);
-    struct reader *reader =
-        run->reader ? reader_start(run->rig, run->owned.count > 0 ? &run->owned : &run->shared)
-                    : NULL;
-    drive(&told, run, callers);
-    steady_stop(&seen, steady, told.from, told.from + told.took);
-    if (reader != NULL)
-        reader_stop(reader);
     svm_stats(run->rig->engine, &stats);
-    told.latency = stats.latency[told.consensus > told.fast]
-                                [run->durable ? SVM_STAGE_DURABLE : SVM_STAGE_TOTAL];
-    if (run->durable)
-        steady_require(&seen);
+    told->retries = stats.retries - run->stats_before.retries;
+    told->conflicts = stats.conflicts - run->stats_before.conflicts;
+    for (int i = 0; i < SVM_FALLBACK_COUNT; i++)
+        told->fallbacks += stats.fallbacks[i] - run->stats_before.fallbacks[i];
+    if (run->row == HOT && run->threads == 1)
+        must_be("the number of aborts", told->retries + told->conflicts + told->fallbacks, 0);
+}
+
+/* TRANSFER: by how much the words of all owners together have changed; each round an object goes to the next account. */
+static uint64_t owners_moved(const struct run *run)
+{
+    uint64_t sum = 0;
+    for (uint32_t t = 0; t < run->threads; t++) {
+        const struct caller *caller = &run->callers[t];
+        for (uint32_t i = 0; i < caller->owned_count; i++) {
+            const uint32_t at = caller->owned_from + i;
+            const struct svm_address from = account_address(at);
+            const struct svm_address to =
+                account_address((uint64_t)at + caller->round + (i < caller->owned_at));
+            sum += address_word(&to) - address_word(&from);
+        }
+    }
+    return sum;
+}
+
+/* The state is what it was and what was done, neither more nor less. */
+static void check(struct run *run)
+{
+    const struct told *told = &run->told;
+    const struct audit *before = &run->before;
+    struct audit after;
     audit_state(&after, run->rig);
-    must_be("the number of objects", after.objects, before.objects);
-    must_be("the sum of balances", after.balance, before.balance);
+    must_be("the number of objects", after.objects, before->objects);
+    must_be("the sum of owners", after.owners,
+            before->owners + (run->row == TRANSFER ? owners_moved(run) : 0));
+    must_be("the sum of balances", after.balance, before->balance);
     must_be("the sum of counters", after.counters,
-            before.counters + told.consensus + (run->row == TRANSFER ? 0 : told.fast));
-    must_be("the sum of versions", after.versions, before.versions + told.fast + told.consensus);
-    callers_destroy(callers, run->threads);
+            before->counters + told->consensus + (run->row == TRANSFER ? 0 : told->fast));
+    must_be("the sum of versions", after.versions, before->versions + told->fast + told->consensus);
     if (run->durable) { /* what was answered durable is there after a restart */
         const struct settings settings = run->rig->settings;
         struct audit again;
@@ -468,7 +449,125 @@ static void measure(struct run *run)
         if (memcmp(&again, &after, sizeof again) != 0)
             die("the audit fails: the state after a restart is not the one before it");
     }
-    report(run, &told, &seen);
+}
+
+static void print_told(const struct run *run, const struct told *told)
+{
+    const struct settings *settings = &run->rig->settings;
+    printf(",\"threads\":%u,\"batch\":%u,"
+           "\"seconds\":%.2f,\"cpu_ns\":%.0f,\"done\":%llu,\"fast\":%llu,\"consensus\":%llu,"
+           "\"aborts\":%llu,\"retries\":%llu,\"conflicts\":%llu,\"fallbacks\":%llu,"
+           "\"objects\":%u,\"durability\":\"%s\",\"seed\":%llu",
+           run->threads, run->batch, told->took,
+           told->cpu_s * 1e9 / (double)(told->timed > 0 ? told->timed : 1),
+           (unsigned long long)told->timed, (unsigned long long)told->fast,
+           (unsigned long long)told->consensus,
+           (unsigned long long)(told->retries + told->conflicts + told->fallbacks),
+           (unsigned long long)told->retries, (unsigned long long)told->conflicts,
+           (unsigned long long)told->fallbacks, settings->objects,
+           svm_durability_name(settings->durability), (unsigned long long)settings->seed);
+    if (run->zipf >= 0)
+        printf(",\"zipf\":%.2f", run->zipf);
+}
+
+/* Of both paths together, and where there are two of each. */
+static void print_latency(struct run *run)
+{
+    static struct hist all, paths[TICKET_KINDS];
+    for (uint32_t i = 0; i < run->threads; i++) {
+        struct tickets *tickets = &run->callers[i].tickets;
+        tickets_count(tickets);
+        for (unsigned kind = 0; kind < TICKET_KINDS; kind++) {
+            hist_merge(&all, &tickets->kinds[kind]);
+            hist_merge(&paths[kind], &tickets->kinds[kind]);
+        }
+    }
+    latency_print("", &all);
+    if (hist_count(&paths[0]) > 0 && hist_count(&paths[1]) > 0) {
+        latency_print("fast_", &paths[0]);
+        latency_print("consensus_", &paths[1]);
+    }
+}
+
+static void measure(struct run *run)
+{
+    const double seconds = run->rig->settings.seconds;
+    struct steady_result seen;
+    struct steady *steady = steady_start(run->rig);
+    struct reader *reader =
+        run->reader ? reader_start(run->rig, run->owned.count > 0 ? &run->owned : &run->shared)
+                    : NULL;
+    drive(run, seconds < 5 ? seconds / 5 : run->durable ? 5 : 6, seconds);
+    steady_stop(&seen, steady, run->told.from, run->told.from + run->told.took);
+    if (reader != NULL)
+        reader_stop(reader);
+    count_aborts(run);
+    if (run->durable)
+        steady_require(&seen);
+    check(run);
+    printf("{\"row\":\"engine-%s\",\"value\":%.0f,\"unit\":\"tx/s\"", ROW_NAMES[run->row],
+           (double)run->told.timed / run->told.took);
+    print_told(run, &run->told);
+    print_latency(run);
+    steady_print(&seen, run->told.timed, run->durable);
+    printf("}\n");
+}
+
+/* Both patterns in the order A B B A: what drifts meets both alike. What one leaves to be forgotten is forgotten while the other one warms up. */
+static void measure_switching(struct run *mixed, struct run *blocks)
+{
+    const double seconds = mixed->rig->settings.seconds;
+    const double warm_s = seconds < 5 ? seconds / 5 : SLICE_WARM_MS / 1000.0;
+    for (uint32_t i = 0; i < SLICES; i++)
+        drive(i == 0 || i == SLICES - 1 ? mixed : blocks, warm_s, seconds / SLICES);
+    count_aborts(mixed);
+    count_aborts(blocks);
+    check(mixed);
+    check(blocks);
+    const struct told *a = &mixed->told, *b = &blocks->told;
+    const double mixed_s = (double)a->timed / a->took, blocks_s = (double)b->timed / b->took;
+    const struct told both = {.took = a->took + b->took,
+                              .cpu_s = a->cpu_s + b->cpu_s,
+                              .timed = a->timed + b->timed,
+                              .fast = a->fast + b->fast,
+                              .consensus = a->consensus + b->consensus,
+                              .retries = a->retries + b->retries,
+                              .conflicts = a->conflicts + b->conflicts,
+                              .fallbacks = a->fallbacks + b->fallbacks};
+    printf("{\"row\":\"engine-switching\",\"value\":%.2f,\"unit\":\"%%\",\"mixed\":%.0f,"
+           "\"blocks\":%.0f",
+           100 * (blocks_s - mixed_s) / blocks_s, mixed_s, blocks_s);
+    print_told(mixed, &both);
+    printf("}\n");
+}
+
+/* An engine, its objects, and what they add up to. */
+static void run_open(struct run *run, const struct settings *settings)
+{
+    const bool mixed = run->row == MIXED || run->row == BLOCKS;
+    const uint32_t objects = settings->objects;
+    const uint32_t shared = run->row == CONSENSUS || run->row == HOT ? objects
+                            : mixed                                  ? objects / 10 * 3
+                                                                     : 0;
+    run->rig = rig_open(settings);
+    make_suffix(run);
+    if (shared < objects)
+        population_create(&run->owned, run->rig,
+                          run->row == TRANSFER ? POPULATION_COINS : POPULATION_OWNED,
+                          objects - shared);
+    if (shared > 0)
+        population_create(&run->shared, run->rig, POPULATION_SHARED, shared);
+    audit_state(&run->before, run->rig);
+    callers_create(run);
+    svm_stats(run->rig->engine, &run->stats_before);
+}
+
+static void run_close(struct run *run)
+{
+    callers_destroy(run);
+    population_destroy(&run->owned);
+    population_destroy(&run->shared);
+    rig_close(run->rig);
 }
 
 static enum svm_durability durability_of(const char *text)
@@ -488,6 +587,51 @@ static uint64_t number(const char *name, const char *text)
     return value;
 }
 
+static void parse(struct run *run, struct settings *settings, int argc, char **argv)
+{
+    bool known = false;
+    for (int i = 0; argc > 1 && i < ROWS; i++)
+        if (strcmp(argv[1], ROW_NAMES[i]) == 0)
+            run->row = (enum row)i, known = true;
+    if (!known)
+        die("usage: bench_engine fast|bytes|consensus|mixed|blocks|switching|hot|transfer "
+            "[OPTIONS]");
+    for (int i = 2; i < argc; i += 2) {
+        const char *name = argv[i], *text = i + 1 < argc ? argv[i + 1] : "";
+        if (strcmp(name, "--threads") == 0)
+            run->threads = (uint32_t)number(name, text);
+        else if (strcmp(name, "--batch") == 0)
+            run->batch = (uint32_t)number(name, text);
+        else if (strcmp(name, "--objects") == 0)
+            settings->objects = (uint32_t)number(name, text);
+        else if (strcmp(name, "--seconds") == 0)
+            settings->seconds = atof(text);
+        else if (strcmp(name, "--seed") == 0)
+            settings->seed = number(name, text);
+        else if (strcmp(name, "--zipf") == 0)
+            run->zipf = atof(text);
+        else if (strcmp(name, "--durability") == 0)
+            settings->durability = durability_of(text);
+        else if (strcmp(name, "--datadir") == 0)
+            settings->datadir = text;
+        else if (strcmp(name, "--gc-ms") == 0)
+            settings->gc_ms = (uint32_t)number(name, text);
+        else if (strcmp(name, "--reader") == 0)
+            run->reader = number(name, text) != 0;
+        else
+            die("unknown option %s", name);
+    }
+    if (run->batch == 0 || run->batch > BATCH_MAX || run->threads == 0 || run->threads > 16)
+        die("--batch is 1 to %d, --threads 1 to 16", BATCH_MAX);
+    run->durable = settings->durability != SVM_MEMORY;
+    if (run->durable != (settings->datadir != NULL))
+        die("--durability and --datadir go together");
+    if (run->zipf >= 0 && (run->row == TRANSFER || run->row == BYTES))
+        die("--zipf is for rows whose objects stay where they are");
+    if (run->row == SWITCHING && (run->durable || run->reader))
+        die("switching is measured in memory, and without a reader");
+}
+
 int main(int argc, char **argv)
 {
     struct settings settings = {.durability = SVM_MEMORY,
@@ -498,65 +642,28 @@ int main(int argc, char **argv)
                                 .seconds = 10,
                                 .seed = (uint64_t)time(NULL)};
     struct run run = {.threads = 2, .batch = 256, .zipf = -1};
-    bool known = false;
-    for (int i = 0; argc > 1 && i < ROWS; i++)
-        if (strcmp(argv[1], ROW_NAMES[i]) == 0)
-            run.row = (enum row)i, known = true;
-    if (!known)
-        die("usage: bench_engine fast|bytes|consensus|mixed|blocks|switching|hot|transfer "
-            "[OPTIONS]");
-    for (int i = 2; i < argc; i += 2) {
-        const char *name = argv[i], *text = i + 1 < argc ? argv[i + 1] : "";
-        if (strcmp(name, "--threads") == 0)
-            run.threads = (uint32_t)number(name, text);
-        else if (strcmp(name, "--batch") == 0)
-            run.batch = (uint32_t)number(name, text);
-        else if (strcmp(name, "--objects") == 0)
-            settings.objects = (uint32_t)number(name, text);
-        else if (strcmp(name, "--seconds") == 0)
-            settings.seconds = atof(text);
-        else if (strcmp(name, "--seed") == 0)
-            settings.seed = number(name, text);
-        else if (strcmp(name, "--zipf") == 0)
-            run.zipf = atof(text);
-        else if (strcmp(name, "--durability") == 0)
-            settings.durability = durability_of(text);
-        else if (strcmp(name, "--datadir") == 0)
-            settings.datadir = text;
-        else if (strcmp(name, "--gc-ms") == 0)
-            settings.gc_ms = (uint32_t)number(name, text);
-        else if (strcmp(name, "--reader") == 0)
-            run.reader = number(name, text) != 0;
-        else
-            die("unknown option %s", name);
-    }
-    if (run.batch == 0 || run.batch > BATCH_MAX || run.threads == 0 || run.threads > 16)
-        die("--batch is 1 to %d, --threads 1 to 16", BATCH_MAX);
-    run.durable = settings.durability != SVM_MEMORY;
-    if (run.durable != (settings.datadir != NULL))
-        die("--durability and --datadir go together");
-    if (run.zipf >= 0 && (run.row == TRANSFER || run.row == BYTES))
-        die("--zipf is for rows whose objects stay where they are");
+    parse(&run, &settings, argc, argv);
     /* the engine admits so many at once, whoever brings them */
     const uint32_t share = settings.inflight / run.threads;
     run.backlog = share > 3 * run.batch ? share - 2 * run.batch : run.batch;
     if (run.backlog > 32 * run.batch)
         run.backlog = 32 * run.batch;
-    run.rig = rig_open(&settings);
-    make_suffix(&run);
-    const bool mixed = run.row == MIXED || run.row == BLOCKS || run.row == SWITCHING;
-    const uint32_t shared = run.row == CONSENSUS || run.row == HOT ? settings.objects
-                            : mixed                                ? settings.objects / 10 * 3
-                                                                   : 0;
-    if (shared < settings.objects)
-        population_create(&run.owned, run.rig,
-                          run.row == TRANSFER ? POPULATION_COINS : POPULATION_OWNED,
-                          settings.objects - shared);
-    if (shared > 0)
-        population_create(&run.shared, run.rig, POPULATION_SHARED, shared);
+    if (run.row == SWITCHING) {
+        struct run patterns[2] = {run, run};
+        const unsigned first = settings.seed % 2; /* where it lies in memory is neither's luck */
+        patterns[0].row = MIXED;
+        patterns[1].row = BLOCKS;
+        run_open(&patterns[first], &settings);
+        run_open(&patterns[!first], &settings);
+        nap(EXPIRY_MS / 1000 + 1);
+        measure_switching(&patterns[0], &patterns[1]);
+        run_close(&patterns[0]);
+        run_close(&patterns[1]);
+        return 0;
+    }
+    run_open(&run, &settings);
+    nap(EXPIRY_MS / 1000 + 1);
     measure(&run);
-    population_destroy(&run.owned);
-    population_destroy(&run.shared);
-    rig_close(run.rig);
+    run_close(&run);
     return 0;
 }

@@ -3,7 +3,8 @@
  * Usage: bench_growth [--objects N[,N...]] [--seconds S] [--datadir DIR] [--cache-mb MB] [--workers N] [--seed N]
  *   --objects    sizes, ascending; default 10000,100000,1000000 (add 10000000 on a quiet machine with 16 GiB)
  *   --datadir    with it the state is on disk too: a process fills it and is killed, another recovers; then a clean start is
- *                timed, and reads of objects that do not fit into --cache-mb (default 2048)
+ *                timed, and reads of all objects; then each gets an Add, in an order of chance, `sync`. What does not fit into --cache-mb
+ *                (default 2048) is read again
  *
  * Each size has two processes of its own: memory and start-up are not those of the size before. Every run is audited. */
 #include <signal.h>
@@ -16,6 +17,7 @@
 
 #include "bench/load.h"
 #include "bench/rig.h"
+#include "bench/steady.h"
 
 struct options {
     struct settings rig;
@@ -26,25 +28,31 @@ struct options {
 /* What one run of one load says. */
 struct seen {
     double rate, cpu_ns, gc_us_per_s;
+    double loads; /* objects fetched from the disk, for each transaction */
     uint64_t gc_runs;
 };
 
-static struct seen run(struct rig *rig, struct population *population, bool transfer)
+static struct seen run(struct rig *rig, const struct load *load)
 {
-    struct load load = {.fast_percent = 100, .transfer = transfer, .owned = population};
     struct load_result result;
     struct audit before, after;
     struct svm_stats from, to;
+    struct steady_result steady;
     audit_state(&before, rig);
     svm_stats(rig->engine, &from);
-    load_run(&result, rig, &load);
+    struct steady *watch = steady_start(rig);
+    load_run(&result, rig, load);
+    steady_stop(&steady, watch, result.timed_at, result.timed_at + result.seconds);
     svm_stats(rig->engine, &to);
     audit_state(&after, rig);
-    load_check(&result, &load, &before, &after);
+    load_check(&result, load, &before, &after);
+    if (rig->settings.durability != SVM_MEMORY)
+        steady_require(&steady);
     return (struct seen){.rate = (double)result.timed / result.seconds,
                          .cpu_ns = result.cpu_ns,
-                         .gc_us_per_s =
-                             (double)(to.gc_total_us - from.gc_total_us) / result.seconds,
+                         .gc_us_per_s = steady.gc_us_s,
+                         .loads = (double)(to.loads - from.loads) /
+                                  (double)(result.fast + result.consensus),
                          .gc_runs = to.gc_runs - from.gc_runs};
 }
 
@@ -64,7 +72,8 @@ static void in_memory(const struct options *options)
     /* receipts of the making and the owner index included, what the generator remembers not */
     const double own = sizeof coins.ids[0] + sizeof coins.versions[0];
     const double each = (double)(process_bytes() - before) / settings.objects - own;
-    const struct seen transfer = run(rig, &coins, true);
+    const struct load load = {.fast_percent = 100, .transfer = true, .owned = &coins};
+    const struct seen transfer = run(rig, &load);
     printf("{\"row\":\"growth-memory\",\"objects\":%u,\"create_per_s\":%.0f,\"tx_per_s\":%.0f,"
            "\"cpu_ns\":%.0f,\"bytes_resident_each\":%.0f,\"bytes_counted_each\":%.0f,"
            "\"gc_us_per_s\":%.0f,\"gc_runs\":%llu,\"seed\":%llu}\n",
@@ -76,7 +85,7 @@ static void in_memory(const struct options *options)
 }
 
 /* Fills the directory and waits to be killed: nothing is closed. */
-static void fill_until_killed(const struct settings *settings, int ready)
+_Noreturn static void fill_until_killed(const struct settings *settings, int ready)
 {
     struct population population = {0};
     struct rig *rig = rig_open(settings);
@@ -92,6 +101,27 @@ static void fill_until_killed(const struct settings *settings, int ready)
         pause();
 }
 
+/* Another process fills the directory and is killed. How long it took to fill. */
+static double fill(const struct settings *settings)
+{
+    int ready[2];
+    char byte;
+    if (pipe(ready) != 0)
+        die("no pipe");
+    const double started = now_s();
+    const pid_t child = fork();
+    if (child == 0)
+        fill_until_killed(settings, ready[1]);
+    close(ready[1]);
+    if (child < 0 || read(ready[0], &byte, 1) != 1)
+        die("the directory was not filled");
+    const double filled_s = now_s() - started;
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    close(ready[0]);
+    return filled_s;
+}
+
 static double timed_open(const struct settings *settings, struct rig **rig_out)
 {
     const double started = now_s();
@@ -99,32 +129,45 @@ static double timed_open(const struct settings *settings, struct rig **rig_out)
     return now_s() - started;
 }
 
+static bool remember(void *arg, const struct svm_object *object)
+{
+    struct population *population = arg;
+    if (object_is_counter(object))
+        population->ids[population->count++] = object->id;
+    return true;
+}
+
+/* The counters that another process has made, in an order of chance: that of their ids would be that of the disk. */
+static void population_find(struct population *population, struct rig *rig, uint32_t count_most)
+{
+    struct svm_snapshot *snapshot;
+    struct random random = {rig->settings.seed};
+    *population = (struct population){.ids = malloc(count_most * sizeof *population->ids)};
+    if (population->ids == NULL || svm_snapshot_open(rig->engine, &snapshot) != SVM_OK ||
+        svm_state_scan(snapshot, remember, population) != SVM_OK)
+        die("the state cannot be scanned");
+    svm_snapshot_close(snapshot);
+    for (uint32_t i = population->count; i > 1; i--) {
+        const uint32_t j = (uint32_t)(random_next(&random) % i);
+        const struct svm_id swap = population->ids[i - 1];
+        population->ids[i - 1] = population->ids[j];
+        population->ids[j] = swap;
+    }
+}
+
 static void on_disk(const struct options *options)
 {
     char dir[4096];
-    int ready[2];
     struct rig *rig;
     struct audit killed, clean;
+    struct population counters;
     struct svm_stats stats;
     struct settings settings = options->rig;
     snprintf(dir, sizeof dir, "%s/%u", options->datadir, settings.objects);
     settings.durability = SVM_SYNC;
     settings.datadir = dir;
-    if (pipe(ready) != 0)
-        die("no pipe");
-    const double started = now_s();
-    const pid_t child = fork();
-    if (child == 0)
-        fill_until_killed(&settings, ready[1]);
-    close(ready[1]);
-    char byte;
-    if (child < 0 || read(ready[0], &byte, 1) != 1)
-        die("the directory was not filled");
-    const double filled_s = now_s() - started;
-    kill(child, SIGKILL);
-    waitpid(child, NULL, 0);
-    close(ready[0]);
-
+    const double filled_s = fill(&settings);
+    settings.seed++; /* no digest of the other process's comes again */
     const double recovery_s = timed_open(&settings, &rig);
     audit_state(&killed, rig);
     rig_close(rig);
@@ -135,15 +178,24 @@ static void on_disk(const struct options *options)
     audit_state(&clean, rig);
     const double scan_s = now_s() - scan_from;
     svm_stats(rig->engine, &stats);
+    population_find(&counters, rig, (uint32_t)clean.objects);
     if (memcmp(&clean, &killed, sizeof clean) != 0)
         die("the audit fails: the state after a clean start is another");
+    if (counters.count != settings.objects)
+        die("the audit fails: %u counters", counters.count);
+    const struct load load = {.shared = &counters};
+    const struct seen adds = run(rig, &load);
     rig_close(rig);
+    population_destroy(&counters);
     printf("{\"row\":\"growth-disk\",\"objects\":%u,\"fill_per_s\":%.0f,\"recovery_s\":%.3f,"
            "\"open_s\":%.3f,\"scan_ns_each\":%.0f,\"resident_objects\":%llu,"
-           "\"resident_bytes\":%llu,\"seed\":%llu}\n",
+           "\"resident_bytes\":%llu,\"disk_tx_per_s\":%.0f,\"disk_cpu_ns\":%.0f,"
+           "\"disk_loads\":%.3f,\"disk_cache_bytes\":%llu,\"seed\":%llu}\n",
            settings.objects, settings.objects / filled_s, recovery_s, open_s,
            scan_s * 1e9 / (double)clean.objects, (unsigned long long)stats.resident_objects,
-           (unsigned long long)stats.resident_bytes, (unsigned long long)settings.seed);
+           (unsigned long long)stats.resident_bytes, adds.rate, adds.cpu_ns, adds.loads,
+           (unsigned long long)(settings.cache_bytes ? settings.cache_bytes : RIG_CACHE_BYTES),
+           (unsigned long long)options->rig.seed);
 }
 
 /* In a process of its own. */

@@ -6,7 +6,7 @@
  *     bench_original list                   rows and threads
  *
  * Fairness. The original handed closures to a pool of as many threads as there are cores. Here the callers' own threads
- * call svm_cell_run_batch on chunks (demos/closures.h); they are started within the timed part, as the pool was. Routing is
+ * call svm_cell_run_batch on chunks (demos/closures.h), and no thread of the engine's helps them; they are started within the timed part, as the pool was. Routing is
  * within it too, and is real: each object is looked up in the engine's table, its kind decides the path, its owner must be
  * the sender (the original's batches did not look). Making objects and closures is not timed where it was not there.
  * Success only counts; what was written is read back and summed before a figure is printed.

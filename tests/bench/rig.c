@@ -89,7 +89,7 @@ struct rig *rig_open(const struct settings *settings)
     config.datadir = settings->datadir;
     config.workers = settings->workers;
     config.inflight_max = settings->inflight;
-    config.cache_bytes = settings->cache_bytes ? settings->cache_bytes : (uint64_t)2 << 30;
+    config.cache_bytes = settings->cache_bytes ? settings->cache_bytes : RIG_CACHE_BYTES;
     config.dirty_bytes_max = (uint64_t)4 << 30;
     if (settings->durability == SVM_MEMORY) /* there, receipts have no other place */
         config.tx_dedupe_bytes = (uint64_t)512 << 20;
@@ -274,7 +274,7 @@ void population_create(struct population *population, struct rig *rig, enum popu
 {
     memset(population, 0, sizeof *population);
     population->count = count_wanted;
-    population->ids = malloc(count_wanted * sizeof *population->ids);
+    population->ids = aligned_alloc(64, (count_wanted * sizeof *population->ids + 63) / 64 * 64);
     population->versions = malloc(count_wanted * sizeof *population->versions);
     struct svm_op *ops = malloc(CREATE_OPS * sizeof *ops);
     if (population->ids == NULL || population->versions == NULL || ops == NULL)
@@ -330,15 +330,26 @@ void population_destroy(struct population *population)
 
 /* ---- audit ---------------------------------------------------------------------------------------------------- */
 
+uint64_t address_word(const struct svm_address *address)
+{
+    return bytes_get_u64le(address->b);
+}
+
+bool object_is_counter(const struct svm_object *object)
+{
+    return object->type.len == strlen(COUNTER_TYPE) && object->data.len == COUNTER_BYTES &&
+           memcmp(object->type.ptr, COUNTER_TYPE, object->type.len) == 0;
+}
+
 static bool add_up(void *arg, const struct svm_object *object)
 {
     struct audit *audit = arg;
     audit->objects++;
+    audit->owners += address_word(&object->owner);
     audit->balance += object->balance.units;
     audit->versions += object->version;
     audit->payload += object->type.len + object->data.len;
-    if (object->type.len == strlen(COUNTER_TYPE) && object->data.len == COUNTER_BYTES &&
-        memcmp(object->type.ptr, COUNTER_TYPE, object->type.len) == 0)
+    if (object_is_counter(object))
         audit->counters += bytes_get_u64le(object->data.ptr);
     return true;
 }

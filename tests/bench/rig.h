@@ -25,6 +25,8 @@ uint64_t random_next(struct random *random);
 /* Life of a transaction without an exact input: as long as a receipt must stay in memory when there is no disk. */
 enum { EXPIRY_MS = 5000 };
 
+#define RIG_CACHE_BYTES ((uint64_t)2 << 30)
+
 struct settings {
     enum svm_durability durability;
     const char *datadir; /* NULL = memory */
@@ -35,7 +37,7 @@ struct settings {
     double seconds;
     uint64_t seed;
     uint32_t gc_ms;       /* collect so often and no other way; 0 = as by default */
-    uint64_t cache_bytes; /* 0 = 2 GiB */
+    uint64_t cache_bytes; /* 0 = RIG_CACHE_BYTES */
 };
 
 /* Outcomes by thread of the engine, each slot written by one thread. */
@@ -71,6 +73,8 @@ void rig_settle(const struct rig *rig, uint64_t submitted);
 /* Accounts that hold the coins: account_address(I) for any I, ACCOUNTS of them in turn. */
 enum { ACCOUNTS = 10000 };
 struct svm_address account_address(uint64_t index);
+/* address_word: a number to add up, of all that are owners. */
+uint64_t address_word(const struct svm_address *address);
 
 /* ---- population --------------------------------------------------------------------------------------------- */
 
@@ -93,9 +97,13 @@ void population_destroy(struct population *population);
 
 /* ---- audit -------------------------------------------------------------------------------------------------- */
 
+/* object_is_counter: one of POPULATION_OWNED or POPULATION_SHARED. */
+bool object_is_counter(const struct svm_object *object);
+
 /* What a scan over every live object says. */
 struct audit {
     uint64_t objects;
+    uint64_t owners;   /* sum of their words */
     uint64_t balance;  /* sum over all */
     uint64_t versions; /* sum over all */
     uint64_t counters; /* sum of the numbers in counters */

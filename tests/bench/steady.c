@@ -8,11 +8,11 @@
 #include <time.h>
 
 enum { EVERY_MS = 50, SAMPLES_MAX = 100000 };
-/* Below this the dirty bytes are two batches of the materialiser's, and their growth says nothing; nor does that of a moment. */
-static const double DIRTY_SMALL = 128.0 * 1024 * 1024, STEADY_SECONDS_MIN = 5;
+/* One batch of the materialiser's: what stands between two of them, and says nothing; nor does what a moment shows. */
+static const double BATCH_BYTES = 64.0 * 1024 * 1024, STEADY_SECONDS_MIN = 5;
 
 struct sample {
-    double at, dirty, lag, log_bytes, syncs, versions, resident, gc_us;
+    double at, dirty, lag, applied, log_bytes, syncs, versions, resident, gc_us;
 };
 
 struct steady {
@@ -65,6 +65,7 @@ static void take_sample(struct steady *steady)
     steady->samples[steady->count++] = (struct sample){.at = now_s(),
                                                        .dirty = (double)stats.dirty_bytes,
                                                        .lag = (double)behind,
+                                                       .applied = (double)stats.applied_seq,
                                                        .log_bytes = (double)stats.log_bytes,
                                                        .syncs = (double)stats.log_syncs,
                                                        .versions = (double)stats.versions,
@@ -138,19 +139,32 @@ void steady_stop(struct steady_result *result, struct steady *steady, double fro
         const struct sample *a = &steady->samples[first], *z = &steady->samples[end - 1];
         const double seconds = z->at - a->at;
         result->log_bytes = (z->log_bytes - a->log_bytes) * (to - from) / seconds;
+        if (z->applied > a->applied)
+            result->bytes_each = (z->log_bytes - a->log_bytes) / (z->applied - a->applied);
         result->syncs_s = (z->syncs - a->syncs) / seconds;
         result->gc_us_s = (z->gc_us - a->gc_us) / seconds;
     }
     free(steady);
 }
 
+/* By more than a quarter, and by more than one batch. */
+static bool has_grown(double first, double last)
+{
+    return last > first * 1.25 && last > first + BATCH_BYTES;
+}
+
 void steady_require(const struct steady_result *result)
 {
-    if (result->seconds >= STEADY_SECONDS_MIN && result->dirty_last > DIRTY_SMALL &&
-        result->dirty_last > result->dirty_first * 1.25)
+    if (result->seconds < STEADY_SECONDS_MIN)
+        return;
+    if (has_grown(result->dirty_first, result->dirty_last))
         die("the materialiser falls behind: %.0f MiB are dirty at first and %.0f at last: no "
             "figure",
             result->dirty_first / 1048576, result->dirty_last / 1048576);
+    if (has_grown(result->lag_first * result->bytes_each, result->lag_last * result->bytes_each))
+        die("the materialiser falls behind: by %.0f transactions at first and %.0f at last: no "
+            "figure",
+            result->lag_first, result->lag_last);
 }
 
 void steady_print(const struct steady_result *result, uint64_t done, bool on_disk)

@@ -101,6 +101,8 @@ void demo_open(struct demo *demo, const char *title)
     *demo = (struct demo){.nonce = 1};
     svm_config_init(&config);
     config.durability = SVM_MEMORY;
+    config.workers =
+        1; /* those beyond the first would help who calls with closures: N threads are N */
     demo_must(svm_engine_open(&demo->engine, &config, &why), &why, "opening the engine");
     svm_chain_info(demo->engine, &chain);
     demo->chain = chain.chain;

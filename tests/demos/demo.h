@@ -19,7 +19,7 @@ struct demo {
     struct svm_dev_account accounts[DEMO_ACCOUNTS];
 };
 
-/* demo_open: an engine in memory with the development chain, and the title of the story. */
+/* demo_open: an engine in memory with one worker and the development chain, and the title of the story. */
 void demo_open(struct demo *demo, const char *title);
 /* demo_close: the last line of every story, "NAME: everything as expected". */
 void demo_close(struct demo *demo, const char *name);
