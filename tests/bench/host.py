@@ -18,6 +18,7 @@ import urllib.request
 PROGRAMS = "build/release/bench"
 DAEMON = "build/bin/supervmd"
 LOAD = "build/bench/load"
+OTHERS_TOLD = 0.05  # a run during which others had so much of the processors is named
 # What a figure depends on: a ledger's rows are void when it has changed.
 SOURCES = ("src", "include", "tests/bench", "tests/compare", "tests/demos", "Makefile", "scripts/compare")
 

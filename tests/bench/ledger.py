@@ -1,9 +1,10 @@
 """The ledger: a JSON file that holds every run that was made, so that a long form can be taken up where it ended.
 
 A row's runs count only while its settings and the sources are those they were made with. Written anew after each run, and moved
-into place: a run that is killed costs itself."""
+into place: a run that is killed costs itself. A run that had no figure (its audit failed, its program ended badly) stays, with its reason."""
 import json
 import os
+import time
 
 import host
 
@@ -22,7 +23,21 @@ class Ledger:
         if known is None or known["sources"] != self.sources or known["settings"] != settings:
             known = {"sources": self.sources, "settings": settings, "commit": host.commit(), "runs": [], "wall_s": []}
             self.data["rows"][name] = known
+        known.setdefault("failed", [])
         return known
+
+    def add(self, name, settings, detail, wall_s):
+        entry = self.row(name, settings)
+        entry["runs"].append(detail)
+        entry["wall_s"].append(wall_s)
+        self.save()
+
+    def add_failed(self, name, settings, why):
+        """A run without a figure. The row's other runs stay."""
+        failed = {"commit": host.commit(), "date": time.strftime("%Y-%m-%d %H:%M"), "why": why}
+        self.row(name, settings)["failed"].append(failed)
+        self.save()
+        return failed
 
     def about(self, **facts):
         self.data["about"].update(facts)

@@ -2,14 +2,14 @@
 import os
 import statistics
 
+import host
+
 PAGE = "docs/benchmarks.md"
 ORDER = ["engine-fast", "engine-bytes", "engine-consensus", "engine-mixed", "engine-hot", "cells-uniform", "cells-zipf99",
          "original-large-5000", "original-large-10000", "original-mixed-70-30", "original-transfers-50", "original-transfers-5",
-         "engine-durable", "against-occ-unsynced", "against-occ-fsynced", "ed25519-lanes", "socket-batch", "socket-binary",
+         "engine-durable", "against-occ-unsynced-transfer-10k", "against-occ-unsynced-counter-1m", "against-occ-fsynced-transfer-10k",
+         "against-occ-fsynced-counter-1m", "ed25519-lanes", "socket-batch", "socket-binary",
          "socket-batch-share", "socket-binary-share", "mode-switching", "socket-half", "socket-half-p99", "memory"]
-
-
-OTHERS_TOLD = 0.05  # a run during which others had so much of the processors is named
 
 
 def number(value):
@@ -26,14 +26,35 @@ def asked(row, value):
     return f"{'≥' if row.better == 'more' else '≤'} {number(value)}"
 
 
+def length(seconds):
+    return f"{seconds:.1f}".removesuffix(".0") + " s" if seconds >= 0.1 else f"{1000 * seconds:.1f} ms"
+
+
+def runs(row):
+    """How many, and how long the timed part of each was, where the program tells it."""
+    seconds = row.middle("seconds") or row.tags.get("seconds")
+    return (f"{len(row.values)} x {length(seconds)}" if seconds else str(len(row.values))) if row.values else ""
+
+
 def seen(row):
-    """(median with its unit, range) or what stands in their place."""
+    """(median with its unit, range, runs) or what stands in their place."""
+    failed = len(row.failed)
+    told = f"{failed} of {failed + max(len(row.details), len(row.values))} runs: no figure" if failed else ""
     if row.values:
+        # a loss below nothing is none that can be told from the noise; the range shows it
+        middle = "0" if row.unit == "%" and row.better == "less" and row.median() < 0 else number(row.median())
         spread = f"{number(min(row.values))} .. {number(max(row.values))}" if len(row.values) > 1 else "one run"
-        return f"{number(row.median())} {row.unit}", spread
-    if row.error:
-        return "no figure", row.error
-    return ("SKIP", row.skip) if row.skip else ("not run", "")
+        key, label = row.tags.get("also", (None, None))
+        also = f", {number(row.middle(key)) if row.middle(key) else 0} {label}" if key and row.middle(key) is not None else ""
+        return f"{middle} {row.unit}{also}", spread + (f"; {told}" if told else ""), runs(row)
+    if failed:
+        return "no figure", told, ""
+    return ("SKIP", row.skip, "") if row.skip else ("not run", "", "")
+
+
+def failures(rows):
+    """Each run that had no figure, with what it said."""
+    return [f"- {row.name}, {failed['date']}, {failed['commit']}: {failed['why']}" for row in rows if row.one is not None for failed in row.failed]
 
 
 def verdict(row):
@@ -49,29 +70,27 @@ def in_order(rows):
 
 
 def asked_table(rows):
-    lines = [["row", "at least", "aim", "seen (median)", "range", ""]]
+    lines = [["row", "at least", "aim", "seen (median)", "range", "runs", ""]]
     for row in in_order(rows):
-        middle, spread = seen(row)
-        lines.append([row.what, asked(row, row.least), asked(row, row.aim), middle, spread, verdict(row)])
+        lines.append([row.what, asked(row, row.least), asked(row, row.aim), *seen(row), verdict(row)])
     return lines
 
 
 def besides_table(rows):
-    return [["row", "seen (median)", "range"]] + [[row.what, *seen(row)] for row in rows]
+    return [["row", "seen (median)", "range", "runs"]] + [[row.what, *seen(row)] for row in rows]
 
 
 def part1_table(rows):
-    lines = [["row", "asked", "seen (median)", "range", ""]]
+    lines = [["row", "asked", "seen (median)", "range", "runs", ""]]
     return lines + [[row.what, asked(row, row.least), *seen(row), verdict(row)] for row in rows]
 
 
 def original_table(rows):
-    lines = [["workload", "threads", "SuperVM (median)", "range", "the original's best", "ratio"]]
+    lines = [["workload", "threads", "SuperVM (median)", "range", "runs", "the original's best", "ratio"]]
     for row in rows:
         theirs = row.middle("theirs")
         ratio = f"{row.median() / theirs:.2f}" if row.values and theirs else ""
-        middle, spread = seen(row)
-        lines.append([row.name.removeprefix("original-").split("-x")[0], row.tags["threads"], middle, spread, number(theirs) if theirs else "-", ratio])
+        lines.append([row.name.removeprefix("original-").split("-x")[0], row.tags["threads"], *seen(row), number(theirs) if theirs else "-", ratio])
     return lines
 
 
@@ -168,8 +187,8 @@ def others_text(rows):
     if not shares:
         return "not measured"
     text = f"median {100 * statistics.median(share for share, _ in shares):.1f} % of the processors' time during {len(shares)} runs, at most {100 * max(shares)[0]:.0f} %"
-    told = sorted({name for share, name in shares if share >= OTHERS_TOLD})
-    return text + (f"; {100 * OTHERS_TOLD:.0f} % or more during runs of {', '.join(told)}" if told else "")
+    told = sorted({name for share, name in shares if share >= host.OTHERS_TOLD})
+    return text + (f"; {100 * host.OTHERS_TOLD:.0f} % or more during runs of {', '.join(told)}" if told else "")
 
 
 HEAD = """# Benchmarks
@@ -178,27 +197,48 @@ Written by `make bench`. What was asked of the node beside what one machine has 
 told [at the end](#what-the-rows-mean); where each nanosecond goes, in [performance.md](performance.md).
 
 Only transactions that were executed with success count: none that failed, was refused or was a duplicate. Each run is a process
-of its own and ends with an audit of the whole state against what was counted, or there is no figure. "aim" and "met" say which
-of the two columns the median reaches.
+of its own, and each run that changes state ends with an audit against what was counted, or it has no figure: [what is audited](#what-is-audited).
+A run without a figure is told as one. "aim" and "met" say which of the two columns the median reaches; `runs` is how many
+there were and how long the timed part of each was.
 """
 
-MEANING = """- *Engine only*: threads call `svm_run_batch` with decoded transactions and do the work themselves; no signature. *From bytes*: the same
-  with encoded transactions, decoded, hashed and looked for among the receipts.
-- *Durable*: the same with a data directory and an fsync before a transaction counts; receipts, owner index and objects are
-  written. Dirty bytes and the materialiser's lag are sampled, and a run in which the mean of the last quarter exceeds that of the first by
-  more than a quarter has no figure.
+AUDITED = """- *Engine only, from bytes, mixed, hot, durable, the first part's*: before and after the run the whole state is read. Objects, the sum of balances,
+  the sum of counters and the sum of versions must be what the callers' counts say, of transfers also who owns what; each transaction was answered, with
+  success. Durable rows are read a second time after a restart. The hot counter with one thread: nothing was begun again, met a conflict or fell back.
+- *Interactive*: all cells are read. Each transaction takes 1 from one and adds 2 to another, so the sum tells how many there were; the engine's own
+  counter must say the same.
+- *The original's*: sums that the workload keeps, and every key that has one value it must have.
+- *Over the socket, single submits*: the node's count of completed transactions, and each counter, read through the node.
+- *What a user would pick instead*: each single object of every system.
+- *Growth*: the whole state before and after; after a killed process and after a restart.
+- *Signatures, libsodium's rate, start, memory of an object, the machine's parts* change no state: nothing is audited but that the program ended well."""
+
+MEANING = """- *Engine only*: two threads call `svm_run_batch` with decoded transactions and do the work themselves; no signature. *From bytes*: the same
+  with encoded transactions, decoded, hashed and looked for among the receipts. Each thread has objects of its own, shared ones too, and takes
+  them in turn: what it costs when threads meet is in the sweep of skew, and in the hot counter.
+- *One hot counter, one thread*: the same chain with nobody else at it: what one core does.
+- *Durable*: the same with a data directory and an fsync before a transaction counts. Objects and receipts are written; the owner index where objects change
+  hands. Dirty bytes and the materialiser's lag (in bytes of log) are sampled: a run in which the mean of the last quarter exceeds that of the first by more
+  than a quarter, and by more than 64 MiB, which is one batch, has no figure.
 - *Over the socket*: `build/bench/load` ([load.md](load.md)) and the node on the same cores, transactions signed beforehand, `wait: durable`.
-  CPU and rates include the generator.
+  CPU and rates include the generator. *Without IFMA*: each run's rate in percent of what `load --verify` reached in its turn: both cores, nothing but
+  libsodium's verification of different signatures. A pair of which one half was disturbed (5 % of the processors or more) is left out. One signature verified again and again, as `verify` among the machine's parts, is faster.
 - *Single submits at 50 % load*: an open loop at half of the rate that a closed loop of as many connections reached; latency counts from when a
   request was due, not from when it was sent.
 - *Interactive*: `svm_cell_run_batch`, closures that read two cells and write both.
+- *Latency*: as the caller sees it, of the timed part. Engine rows: from before `svm_run_batch` of 256 to the answer, of every seventeenth transaction;
+  interactive ones: the whole batch of 256; over the socket: from the sending of a request of 100, in the open loop from when it was due.
 - *The original's*: the workloads of the system this one replaces, same counts, keys, values and formatting inside the timed part, beside the best
   single run it was seen to make on such a machine; asked are multiples of that. They take milliseconds, so each is run five times as often.
-- *Mode switching*: within one run a quarter of a second each of fast and consensus alternating, and of the same transactions in blocks of 700
-  and 300, in the order A B B A: the machine's speed changes by more than the loss from one run to the next.
-- *Against RocksDB*: [comparators.md](comparators.md) says how each system is set. The ratio is that of declared transfers at two threads.
+- *Mode switching*: two engines in one process, one for fast and consensus alternating and one for the same transactions in blocks of 700
+  and 300, in slices in the order A B B A: the machine's speed changes by more than the loss from one run to the next. The first three seconds of a slice
+  are not counted: receipts of the slice before are forgotten in them. A loss below nothing is shown as 0; the range has it.
+- *Against RocksDB*: [comparators.md](comparators.md) says how each system is set. Declared transactions at two threads; the ratio is that of each pair
+  of runs, ours and theirs in turn, and its median. The tables below divide medians, so they may differ a little.
 - *Memory* is the growth of the resident process while objects on the disk become cached ones, less the bytes of their types and data: that of
-  the second half of them, when what has a fixed size, as the database's caches, is full."""
+  the second half of them, when what has a fixed size, as the database's caches, is full. They are shared counters that were loaded from disk: no entry in the
+  owner index, no version but one. Coins of accounts in memory mode, with their owner index and the receipts of their making, are the column
+  bytes/object of the sweep *Growth*."""
 
 
 def section(title, lines):
@@ -211,6 +251,7 @@ def write(rows, about, plots):
     for row in rows:
         of.setdefault(row.part, []).append(row)
     measured = [row for row in rows if row.part not in ("compare", "limits", "sweep")]
+    failed = failures(rows)
     text = [HEAD] + section("What was asked", asked_table(of.get("table", []))) + section("Besides", besides_table(of.get("besides", [])))
     text += section("The first part's rows", part1_table(of.get("part1", [])))
     text += section("The original's workloads", original_table([row for row in rows if row.group == "original"]))
@@ -222,12 +263,15 @@ def write(rows, about, plots):
     text += plots
     for row in of.get("limits", []):
         text += section("The machine's single parts", limits_table(row))
+    text += ["## Runs without a figure", "", *(failed or ["None."]), ""]
     text += ["## Machine", ""] + [f"- {key}: {value}" for key, value in about["machine"].items()]
     text += [f"- between the cores: {line_text(rows)}", f"- other programs and the kernel's own threads: {others_text(rows)}", "", "## Settings", ""]
     text += [f"- {key}: {value}" for key, value in about["settings"].items()]
     text += [f"- {row.name}: {len(row.values)} runs; {row.settings}" for row in rows if row.values and row.part not in ("sweep", "limits", "compare")
              and row.group not in ("derived", "original")]
-    text += ["", "## What the rows mean", "", MEANING, ""]
+    original = [len(row.values) for row in rows if row.group == "original" and row.values]
+    text += [f"- the original's workloads: {min(original)} runs each"] if original else []
+    text += ["", "## What is audited", "", AUDITED, "", "## What the rows mean", "", MEANING, ""]
     with open(PAGE + ".new", "w", encoding="utf-8") as file:
         file.write("\n".join(text))
     os.replace(PAGE + ".new", PAGE)

@@ -19,14 +19,28 @@ PLOTS = {
     "gc": ("Cadence of collection", "collection every (ms)", "million transactions/s", "x", "value", 1e-6),
     "gc-memory": ("Cadence of collection: memory", "collection every (ms)", "versions kept, most", "xy", "versions_max", 1),
 }
+ADAPTIVE = "adaptive"  # the default, which has no place on the axis: a dashed line
 COLUMNS = {
-    "threads": (("value", "tx/s"), ("cpu_ns", "CPU ns/tx"), ("p99_us", "p99 us, a batch")),
-    "zipf": (("value", "tx/s"), ("cpu_ns", "CPU ns/tx"), ("p99_us", "p99 us, a batch")),
-    "gc": (("value", "tx/s"), ("p99_us", "p99 us, a batch"), ("p999_us", "p99.9"), ("versions_max", "versions kept, most"),
+    "threads": (("value", "tx/s"), ("cpu_ns", "CPU ns/tx"), ("p99_us", "p99 us")),
+    "zipf": (("value", "tx/s"), ("cpu_ns", "CPU ns/tx"), ("p99_us", "p99 us")),
+    "gc": (("value", "tx/s"), ("p99_us", "p99 us"), ("p999_us", "p99.9"), ("versions_max", "versions kept, most"),
            ("resident_max", "resident bytes, most"), ("gc_us_s", "collector us/s")),
     "growth": (("value", "tx/s"), ("cpu_ns", "CPU ns/tx"), ("bytes_per_object", "bytes/object"), ("open_s", "start, s"),
-               ("recovery_s", "recovery, s"), ("gc_us_s", "collector us/s")),
+               ("recovery_s", "recovery, s"), ("gc_us_s", "collector us/s"), ("disk_tx_per_s", "on disk: tx/s"), ("disk_cpu_ns", "CPU ns/tx"),
+               ("disk_loads", "loads/tx")),
 }
+
+
+def in_order(points):
+    return sorted(points, key=lambda point: (point["x"] == ADAPTIVE, 0 if point["x"] == ADAPTIVE else point["x"]))
+
+
+def counts(data):
+    """How many runs a point has, of what the points themselves say."""
+    runs = sorted({point["runs"] for series in data["sweeps"].values() for points in series.values() for point in points})
+    if runs == [1]:
+        return "One run for each point"
+    return f"{runs[0]} runs for each point" if len(runs) == 1 else f"{runs[0]} to {runs[-1]} runs for each point (the column runs)"
 
 
 def collect(rows, about):
@@ -68,20 +82,24 @@ def draw_one(name, series):
         lines.append(f"set logscale {logs}")
     if "y" not in logs:
         lines.append("set yrange [0:*]")
-    xs = sorted({point["x"] for points in series.values() for point in points})
+    xs = sorted({point["x"] for points in series.values() for point in points if point["x"] != ADAPTIVE})
     lines.append("set xtics (" + ", ".join(f"'{x:,g}' {x}" if x < 1000 else f"'{x:,}' {x}" for x in xs) + ")")
     colours = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
-    curves, blocks = [], []
+    curves, levels, blocks = [], [], []
     for (label, points), colour in zip(series.items(), colours):
-        known = [point for point in sorted(points, key=lambda point: point["x"]) if key in point]
+        known = [point for point in in_order(points) if key in point and point["x"] != ADAPTIVE]
         if not known:
             continue
         bars = key == "value"
         lowest, highest = ("least", "most") if bars else (key, key)
         blocks += [*(f"{p['x']} {p[key] * scale:.6g} {p[lowest] * scale:.6g} {p[highest] * scale:.6g}" for p in known), "e"]
         curves.append(f"'-' with yerrorlines lw 2 pt 7 ps 0.5 lc rgb '{colour}' title '{label}'")
+        for point in points:
+            if point["x"] == ADAPTIVE and key in point:
+                levels.append(f"{point[key] * scale:.6g} with lines lw 1 dt 2 lc rgb '{colour}' title '{label}, {ADAPTIVE}'")
     if not curves:
         return False
+    curves += levels
     lines += ["plot " + ", ".join(curves), *blocks]
     subprocess.run(["gnuplot"], input="\n".join(lines) + "\n", text=True, check=True, stderr=subprocess.PIPE)
     path = f"{FOLDER}/{name}.svg"
@@ -110,16 +128,18 @@ def section(data):
     """The lines of docs/benchmarks.md."""
     if data is None:
         return ["## Sweeps", "", "Not run yet: `make bench-full`.", ""]
-    text = ["## Sweeps", "", f"By `make bench-full` at {data['commit']}, {data['date']}, {data['processor']}. Medians; bars are the least and the most.", ""]
+    text = ["## Sweeps", "", f"By `make bench-full` at {data['commit']}, {data['date']}, {data['processor']}. {counts(data)}; "
+            "medians, and bars for the least and the most where there are several.", ""]
     for group, series in data["sweeps"].items():
         for name in PLOTS:
             if name.split("-")[0] == group and os.path.exists(f"{FOLDER}/{name}.svg"):
                 text += [f"![{PLOTS[name][0]}](plots/{name}.svg)", ""]
         columns = [column for column in COLUMNS[group] if any(column[0] in point for points in series.values() for point in points)]
-        text += ["| " + " | ".join(["", PLOTS[group][1], *[title for _, title in columns]]) + " |", "|" + "---|" * (len(columns) + 2)]
+        text += ["| " + " | ".join(["", PLOTS[group][1], *[title for _, title in columns], "runs"]) + " |", "|" + "---|" * (len(columns) + 3)]
         for label, points in series.items():
-            for point in sorted(points, key=lambda point: point["x"]):
+            for point in in_order(points):
                 cells = [number(point[key]) if key in point else "-" for key, _ in columns]
-                text.append("| " + " | ".join([label, f"{point['x']:,}", *cells]) + " |")
+                at = point["x"] if point["x"] == ADAPTIVE else f"{point['x']:,}"
+                text.append("| " + " | ".join([label, at, *cells, str(point["runs"])]) + " |")
         text.append("")
     return text
