@@ -87,15 +87,18 @@ static void tell_hook(struct svm_engine *engine, const struct engine_job *job)
         engine->hooks.committed(engine->hooks.arg, receipts_read(job->entry, &space), &job->tx);
 }
 
-/* POOL is the calling thread's, or NULL. */
-static void evict(struct svm_engine *engine, struct receipt_line *line, struct pool *pool)
+/* What may be forgotten goes in parts: of a worker, which holds up its callers meanwhile (POOL is its own), as much as it has made, and twice
+ * that; of the committer (NULL) what takes a fraction of a millisecond, for it holds up who works on LINE. True = there is more. */
+static bool evict(struct svm_engine *engine, struct receipt_line *line, struct pool *pool)
 {
+    enum { OWN = 2 * ENGINE_BATCH, OF_OTHERS = 1024 };
     const struct receipt_limits limits = {
         .bytes_max = config_of(engine)->tx_dedupe_bytes,
         .materialised = store_materialised(engine->store),
         .now_ms = atomic_load_explicit(&engine->node_ms, memory_order_relaxed),
+        .most = pool ? OWN : OF_OTHERS,
         .memory_mode = engine->memory};
-    receipts_evict(engine->receipts, line, pool, &limits);
+    return receipts_evict(engine->receipts, line, pool, &limits);
 }
 
 /* Answers what waited for durability and lets go of receipts that need not stay in memory. */
@@ -112,7 +115,7 @@ static void walk_durable(struct svm_engine *engine)
         struct engine_waiter *waiters = receipts_detach(engine->receipts, entry, SVM_WAIT_DURABLE);
         answer_waiters(engine, waiters, &entry->digest, receipts_read(entry, &space), NULL);
     }
-    evict(engine, line, NULL);
+    engine->forgets = evict(engine, line, NULL);
 }
 
 void commit_hurry(struct svm_engine *engine)
@@ -194,7 +197,7 @@ void complete_own(struct engine_worker *worker)
         pthread_mutex_lock(&worker->line.lock);
         for (uint32_t i = 0; i < n; i++)
             receipts_finished(&worker->line, jobs[i]->entry);
-        evict(engine, &worker->line, worker->pool);
+        (void)evict(engine, &worker->line, worker->pool); /* C goes on if there is more */
         pthread_mutex_unlock(&worker->line.lock);
         worker_release(worker, jobs, n);
     }
@@ -397,11 +400,12 @@ static void sync_by_interval(struct svm_engine *engine, bool now)
 /* Memory mode: receipts go with time too, not only when others come: without room none would come any more. */
 static void walk_quiet(struct svm_engine *engine)
 {
+    engine->forgets = false;
     for (uint32_t i = 0; i < engine->worker_count + ENGINE_SEATS; i++) {
         struct receipt_line *line = &engine->workers[i].line;
         if (pthread_mutex_trylock(&line->lock) != 0)
             continue; /* its worker does it */
-        evict(engine, line, NULL);
+        engine->forgets |= evict(engine, line, NULL);
         pthread_mutex_unlock(&line->lock);
     }
 }
@@ -512,9 +516,9 @@ void committer_main(void *arg)
                 continue;
             break;
         }
-        bool soon =
-            engine->parked.head || (config_of(engine)->durability == SVM_INTERVAL &&
-                                    store_synced(engine->store) < store_logged(engine->store));
+        bool soon = engine->parked.head || engine->forgets ||
+                    (config_of(engine)->durability == SVM_INTERVAL &&
+                     store_synced(engine->store) < store_logged(engine->store));
         park_wait(&engine->commit_park, ticket, soon ? 1000 : IDLE_US);
     }
     sync_by_interval(engine, true);

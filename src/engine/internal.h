@@ -209,6 +209,7 @@ struct receipt_line {
     _Alignas(128) pthread_mutex_t lock;
     struct receipt_lane lanes[RECEIPT_LANES];
     uint64_t joined, walked, left; /* how many so far; those who left are forgotten */
+    uint64_t joined_then;          /* at the last receipts_evict */
     _Atomic uint64_t bytes;
     struct receipt_line *next; /* of the table */
 };
@@ -220,13 +221,14 @@ void receipts_finished(struct receipt_line *line, struct receipt_entry *entry);
  * what it has given is evicted. */
 struct receipt_entry *receipts_next_durable(struct receipt_line *line, uint64_t durable);
 /* receipts_evict: drop finished entries of LINE while more than `bytes_max` are held in all lines, oldest first: with a disk those up to
- * `materialised`; without one those that cannot execute again at `now_ms`.
+ * `materialised`; without one those that cannot execute again at `now_ms`. Of a burst that has become old at once not all: `most`, and besides
+ * two for each that has joined since the last call, so that forgetting keeps up with whatever is made. True = there are more.
  *   pool  the calling thread's, or NULL */
 struct receipt_limits {
-    uint64_t bytes_max, materialised, now_ms;
+    uint64_t bytes_max, materialised, now_ms, most;
     bool memory_mode;
 };
-void receipts_evict(struct receipt_table *table, struct receipt_line *line, struct pool *pool,
+bool receipts_evict(struct receipt_table *table, struct receipt_line *line, struct pool *pool,
                     const struct receipt_limits *limits);
 /* receipts_evicted_expires: latest expiry among evicted receipts: a digest that expires later was never evicted. */
 uint64_t receipts_evicted_expires(const struct receipt_table *table);
@@ -413,6 +415,7 @@ struct svm_engine {
     struct receipt_line line;   /* C; not in memory mode */
     struct park applied_park, durable_park; /* interactive commits that wait */
     uint64_t last_sync_ns;                  /* C */
+    bool forgets;                           /* C: there is more to forget than one look may */
     struct pace pace;                       /* C: how fast the log may grow */
     struct park pace_park;                  /* nobody wakes it */
     _Atomic uint64_t paced_us;              /* C has waited so long for the materialiser */

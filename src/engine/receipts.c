@@ -545,20 +545,26 @@ static void look_ahead(struct receipt_table *table, const struct receipt_line *l
         receipts_prefetch(table, &entry->digest);
 }
 
-void receipts_evict(struct receipt_table *table, struct receipt_line *line, struct pool *pool,
+bool receipts_evict(struct receipt_table *table, struct receipt_line *line, struct pool *pool,
                     const struct receipt_limits *limits)
 {
     enum { AHEAD = RECEIPT_LANES / 2 };
     uint64_t held = receipts_bytes(table);
+    uint64_t most = limits->most + 2 * (line->joined - line->joined_then);
     const uint64_t end = limits->memory_mode ? line->joined : line->walked;
+    line->joined_then = line->joined;
     for (uint64_t i = 0; held > limits->bytes_max && i < AHEAD; i++)
         look_ahead(table, line, i);
-    for (; held > limits->bytes_max && line->left < end; line->left++) {
+    for (; held > limits->bytes_max && line->left < end; line->left++, most--) {
         struct receipt_lane *lane = &line->lanes[line->left % RECEIPT_LANES];
         struct receipt_entry *entry = lane->head, *next = entry->fifo_next;
         look_ahead(table, line, AHEAD);
-        if (!evictable(entry, limits) || !forget(table, entry))
-            return;
+        if (!evictable(entry, limits))
+            return false;
+        if (most == 0)
+            return true;
+        if (!forget(table, entry))
+            return false;
         lane->head = next;
         if (next) {
             __builtin_prefetch(next, 1);
@@ -569,6 +575,7 @@ void receipts_evict(struct receipt_table *table, struct receipt_line *line, stru
         line_grow(line, 0 - bytes);
         entry_free(entry, pool);
     }
+    return false;
 }
 
 uint64_t receipts_evicted_expires(const struct receipt_table *table)

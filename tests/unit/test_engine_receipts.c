@@ -5,6 +5,7 @@
 
 #include "engine/internal.h"
 
+static const uint64_t ALL = UINT64_MAX / 2;
 static struct receipt_table *table;
 static struct pool *pool;
 static struct receipt_line line;
@@ -120,7 +121,7 @@ END_TEST
 START_TEST(finished_ones_keep_their_order)
 {
     enum { COUNT = 900 };
-    struct receipt_limits limits = {.materialised = 0};
+    struct receipt_limits limits = {.most = ALL};
     uint64_t given = 0, joined = 0, left = 0;
     struct rng rng;
     rng_init(&rng, 3);
@@ -154,7 +155,7 @@ END_TEST
 /* In memory mode who can execute again stays, and who stands behind it; also who is waited for, and who fits. */
 START_TEST(what_is_needed_is_kept)
 {
-    struct receipt_limits limits = {.memory_mode = true, .now_ms = 100};
+    struct receipt_limits limits = {.memory_mode = true, .now_ms = 100, .most = ALL};
     struct receipt_entry *entries[20];
     struct svm_digest digests[20];
     for (uint64_t i = 0; i < 20; i++) {
@@ -182,6 +183,50 @@ START_TEST(what_is_needed_is_kept)
     receipts_evict(table, &line, pool, &limits);
     ck_assert_uint_eq(receipts_bytes(table), 0);
     ck_assert_uint_eq(receipts_evicted_expires(table), 100);
+}
+END_TEST
+
+/* COUNT that expire at EXPIRES_MS. */
+static void finish_many(uint64_t *made, unsigned count, uint64_t expires_ms)
+{
+    for (; count > 0; count--) {
+        struct svm_digest digest = digest_of(++*made);
+        struct receipt_entry *entry = enter(&digest, expires_ms);
+        receipts_publish(entry, *made);
+        receipts_finished(&line, entry);
+    }
+}
+
+/* Those of a burst that expire together are forgotten in parts, and those that come meanwhile do not make them more. */
+START_TEST(a_burst_is_forgotten_in_parts)
+{
+    enum { BURST = 20000, MOST = 128, STEP = 64 };
+    struct receipt_limits limits = {.memory_mode = true, .now_ms = 100, .most = MOST};
+    uint64_t made = 1, count = BURST;
+    finish_many(&made, BURST, 200);
+    ck_assert(!receipts_evict(table, &line, pool, &limits)); /* none is old */
+    ck_assert_uint_eq(line.left, 0);
+    limits.now_ms = 201;
+    for (unsigned i = 0; i < 10; i++, count -= MOST) {
+        ck_assert_uint_eq(line.joined - line.left, count);
+        ck_assert(receipts_evict(table, &line, i % 2 ? pool : NULL, &limits));
+    }
+    ck_assert_uint_eq(line.joined - line.left, count);
+    for (unsigned calls = 0; line.joined != line.left; calls++) {
+        ck_assert_uint_le(calls, count / (MOST + STEP) + 1);
+        const uint64_t left = line.left;
+        finish_many(&made, STEP, 1);
+        (void)receipts_evict(table, &line, pool, &limits);
+        ck_assert_uint_le(line.left - left, MOST + 2 * STEP);
+    }
+    ck_assert_uint_eq(receipts_bytes(table), 0);
+    /* However many come between two looks. */
+    finish_many(&made, BURST, 300);
+    ck_assert(!receipts_evict(table, &line, pool, &limits));
+    limits.now_ms = 301;
+    finish_many(&made, BURST, 1);
+    ck_assert(!receipts_evict(table, &line, pool, &limits));
+    ck_assert_uint_eq(line.joined - line.left, 0);
 }
 END_TEST
 
@@ -225,7 +270,7 @@ START_TEST(a_receipt_is_read_as_it_was_made)
         free(want);
         receipts_finished(&line, entry);
     }
-    const struct receipt_limits limits = {.memory_mode = true, .now_ms = 1};
+    const struct receipt_limits limits = {.memory_mode = true, .now_ms = 1, .most = ALL};
     receipts_evict(table, &line, pool, &limits);
     ck_assert_uint_eq(receipts_bytes(table), 0);
 }
@@ -281,6 +326,7 @@ int main(void)
     tcase_add_test(tc, digests_with_one_hash_come_and_go);
     tcase_add_test(tc, finished_ones_keep_their_order);
     tcase_add_test(tc, what_is_needed_is_kept);
+    tcase_add_test(tc, a_burst_is_forgotten_in_parts);
     tcase_add_test(tc, a_receipt_is_read_as_it_was_made);
     tcase_add_test(tc, one_at_a_time);
     suite_add_tcase(suite, tc);
