@@ -434,6 +434,11 @@ struct svm_engine {
     pthread_mutex_t state_lock; /* materialise, trim, sweep, checkpoint, compact */
     _Atomic uint32_t gc_interval_ms, gc_threshold;
     uint64_t gc_applied; /* at the last step; under gc_lock */
+    struct {
+        uint64_t kept;  /* versions behind the newest that it found no reason to remove */
+        uint64_t floor; /* while this was the floor: they may be removed when it has moved */
+        uint64_t removed, took_ns, ended_ns;
+    } gc_walk; /* the last one; under gc_lock */
     _Atomic uint64_t gc_runs, gc_removed, gc_last_us, gc_total_us;
     _Atomic uint64_t sampled[64]; /* executed transactions at each second, for rates */
     _Atomic uint32_t sampled_at;

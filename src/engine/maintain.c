@@ -17,6 +17,8 @@ enum {
     SWEEP_ROWS = 20000, /* visited at once */
     SWEEPS = 25,        /* a second, at most, while much is found to drop */
     SECOND_NS = 1000000000,
+    WALK_REST = 10,   /* a walk rests so many times as long as it took; one for memory, as long */
+    WALK_REST_S = 10, /* and no longer */
     ADVICE_NS = 100000000, /* between two looks at how many were refused */
     ADVICE_FEW = 16
 };
@@ -27,23 +29,45 @@ struct advice {
 
 /* ---- G ---------------------------------------------------------------------------------------------------------- */
 
-/* Versions behind the newest, and how many of them are worth a walk over all heads. Writers trim what they touch, and use the memory again, so under load
- * the garbage stays by itself at about one version per head plus what was published since the floor moved last; the walk is for what has gone cold. When
- * the order has stood still for a second everything is worth it. Under gc_lock. */
-static uint64_t garbage(struct svm_engine *engine, uint64_t *worth_out, uint64_t *fresh_out)
+static uint64_t versions_behind(struct svm_engine *engine, uint64_t *heads_out)
 {
     struct mvcc_counts objects, cells;
     mvcc_counts(engine->objects, &objects);
     mvcc_counts(engine->cells, &cells);
-    uint64_t heads = objects.heads + cells.heads, threshold = atomic_load(&engine->gc_threshold);
+    *heads_out = objects.heads + cells.heads;
+    return objects.garbage + cells.garbage;
+}
+
+/* Versions behind the newest, and how many of them are worth a walk over all heads. Writers trim what they touch, and use the memory again, so under load
+ * the garbage stays by itself at about one version per head plus what was published since the floor moved last; the walk is for what has gone cold. What
+ * the last one has left, for a snapshot that is still open (FLOOR is its), the next would leave too. When the order has stood still for a second everything
+ * else is worth it. Under gc_lock. */
+static uint64_t garbage(struct svm_engine *engine, uint64_t floor, uint64_t *worth_out,
+                        uint64_t *fresh_out)
+{
+    uint64_t heads, found = versions_behind(engine, &heads);
+    uint64_t threshold = atomic_load(&engine->gc_threshold);
+    uint64_t kept = engine->gc_walk.floor == floor ? engine->gc_walk.kept : 0;
     uint64_t second = atomic_load(&engine->applied_then[0]);
     bool quiet = atomic_load(&engine->sampled_at) > 0 && second == mvcc_applied(engine->mvcc) &&
                  second == atomic_load(&engine->applied_then[1]);
     uint64_t applied = mvcc_applied(engine->mvcc), fresh = applied - engine->gc_applied;
     engine->gc_applied = applied;
-    *worth_out = quiet ? 1 : (heads > threshold ? heads + heads / 2 : threshold) + 4 * fresh;
+    if (quiet) /* it may have left more than snapshots need: what was claimed just then, the end of a long chain */
+        *worth_out = engine->gc_walk.removed > 0 ? 1 : kept + 1;
+    else
+        *worth_out = (heads > threshold ? heads + heads / 2 : threshold) + kept + 4 * fresh;
     *fresh_out = fresh;
-    return objects.garbage + cells.garbage;
+    return found;
+}
+
+/* Has the collector rested TIMES as long as its last walk took? */
+static bool rested(struct svm_engine *engine, uint64_t times)
+{
+    const uint64_t rest_ns = times * engine->gc_walk.took_ns,
+                   most_ns = WALK_REST_S * (uint64_t)SECOND_NS;
+    return engine_now_ns(engine) - engine->gc_walk.ended_ns >=
+           (rest_ns < most_ns ? rest_ns : most_ns);
 }
 
 static uint64_t table_bytes(struct svm_engine *engine)
@@ -59,11 +83,11 @@ static bool over_cache(struct svm_engine *engine)
     return table_bytes(engine) > config_of(engine)->cache_bytes;
 }
 
-/* One round over both tables. */
-static uint64_t collect(struct svm_engine *engine)
+/* One round over both tables, at FLOOR. */
+static void collect(struct svm_engine *engine, uint64_t floor)
 {
     struct mvcc_collected collected = {0};
-    uint64_t started = engine_now_ns(engine);
+    uint64_t started = engine_now_ns(engine), heads;
     uint64_t materialised = engine->memory ? 0 : store_materialised(engine->store);
     uint64_t cache =
         engine->memory ? config_of(engine)->cache_bytes : config_of(engine)->cache_bytes / 2;
@@ -73,13 +97,20 @@ static uint64_t collect(struct svm_engine *engine)
                             &collected) &&
                !atomic_load(&engine->stop_maintenance))
             mvcc_quiesce(engine->gc_mvcc);
+    /* What was published since the floor stands until it moves: a version for each, more or less. */
+    uint64_t left = versions_behind(engine, &heads);
+    uint64_t since = mvcc_applied(engine->mvcc) - mvcc_floor_applied(engine->mvcc);
     mvcc_quiesce(engine->gc_mvcc);
-    uint64_t us = (engine_now_ns(engine) - started) / 1000;
+    engine->gc_walk.ended_ns = engine_now_ns(engine);
+    engine->gc_walk.took_ns = engine->gc_walk.ended_ns - started;
+    engine->gc_walk.kept = left > since ? left - since : 0;
+    engine->gc_walk.floor = floor;
+    engine->gc_walk.removed = collected.versions;
+    uint64_t us = engine->gc_walk.took_ns / 1000;
     atomic_fetch_add(&engine->gc_runs, 1);
     atomic_fetch_add(&engine->gc_removed, collected.versions);
     atomic_store(&engine->gc_last_us, us);
     atomic_fetch_add(&engine->gc_total_us, us);
-    return collected.versions;
 }
 
 static uint32_t clamp(uint64_t value, uint32_t min, uint32_t max)
@@ -118,15 +149,17 @@ bool gc_step(struct svm_engine *engine, bool forced)
     mvcc_online(engine->gc_mvcc);
     uint64_t now_ms = engine_node_ms(engine);
     uint64_t age = config_of(engine)->gc_snapshot_age_max_ms;
-    mvcc_floor_advance(engine->mvcc, engine->gc_mvcc, now_ms > age ? now_ms - age : 0);
-    uint64_t worth, fresh, found = garbage(engine, &worth, &fresh);
+    uint64_t floor =
+        mvcc_floor_advance(engine->mvcc, engine->gc_mvcc, now_ms > age ? now_ms - age : 0);
+    uint64_t worth, fresh, found = garbage(engine, floor, &worth, &fresh);
     FAULT_POINT("engine.gc.before");
-    bool ran = forced || found >= worth || over_cache(engine);
+    bool worth_it = found >= worth && rested(engine, WALK_REST);
+    bool ran = forced || worth_it || (over_cache(engine) && rested(engine, 1));
     if (ran)
-        collect(engine);
+        collect(engine, floor);
     FAULT_POINT("engine.gc.after");
     owners_sweep(engine->owners, store_materialised(engine->store));
-    adapt(engine, found >= worth, fresh);
+    adapt(engine, worth_it, fresh);
     mvcc_offline(engine->gc_mvcc);
     pthread_mutex_unlock(&engine->gc_lock);
     return ran;
