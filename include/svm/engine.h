@@ -393,6 +393,7 @@ struct svm_stats {
     uint64_t log_groups, log_bytes, log_syncs, log_sync_us, dirty_bytes, disk_free_bytes;
     uint64_t log_paced_us; /* groups have waited so long because the state was behind */
     uint64_t state_rows_written, history_pruned, receipts_pruned;
+    uint64_t receipts_bytes; /* in memory, with the table of their digests */
     bool read_only;
     /* queues */
     uint64_t inflight, inflight_max, ordered_waiting, waiters;

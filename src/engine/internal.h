@@ -146,6 +146,7 @@ struct receipt_entry {
 /* What one with a change or two takes, with its place in the table: a guess, for the size of the table. In memory mode there is no disk that would
  * know a digest, so they stay until they expire: up to so many times tx.dedupe_bytes. */
 enum { RECEIPT_BYTES = 256, RECEIPTS_MEMORY_FACTOR = 8 };
+#define ENGINE_DEDUPE_BYTES_MAX (UINT64_C(1) << 40)
 struct receipt_table;
 /* receipts_create: as large as so many ENTRIES want it; more cost some time each. NULL = no memory. */
 struct receipt_table *receipts_create(uint64_t entries, uint32_t waiters_max);
@@ -232,7 +233,9 @@ bool receipts_evict(struct receipt_table *table, struct receipt_line *line, stru
                     const struct receipt_limits *limits);
 /* receipts_evicted_expires: latest expiry among evicted receipts: a digest that expires later was never evicted. */
 uint64_t receipts_evicted_expires(const struct receipt_table *table);
+/* receipts_bytes: of finished ones. receipts_table_bytes: of the table itself, which stay the same. */
 uint64_t receipts_bytes(const struct receipt_table *table);
+uint64_t receipts_table_bytes(const struct receipt_table *table);
 uint32_t receipts_waiters(const struct receipt_table *table);
 
 /* ---- jobs --------------------------------------------------------------------------------------------------- */

@@ -88,6 +88,8 @@ static enum svm_err check_config(const struct svm_config *config, struct svm_ref
         return bad(detail, "tx.effects_bytes_max is at most 1 MiB: a frame of the log");
     if (config->tx_expiry_max_ms > ENGINE_EXPIRY_MAX_MS)
         return bad(detail, "tx.expiry_max is at most 24 hours");
+    if (config->tx_dedupe_bytes > ENGINE_DEDUPE_BYTES_MAX)
+        return bad(detail, "tx.dedupe_bytes is at most 1 TiB");
     if (config->receipts_seconds * 1000 < config->tx_expiry_max_ms)
         return bad(detail, "receipts.seconds must not be shorter than tx.expiry_max: receipts are "
                            "the dedupe table");

@@ -13,10 +13,24 @@
  *
  * A slot is 0 (empty), or 16 bits of the hash above the 48 of an entry's address, so that an entry is looked into only when it is very likely the one.
  * There are as many buckets for good as make a second line rare while what is kept stays within tx.dedupe_bytes, or in memory mode within half of
- * what is allowed there; at its whole every fourth bucket has one. Further lines come and go with their entries. */
+ * what is allowed there; at its whole two buckets in five have one. Further lines come and go with their entries. */
 enum { SLOTS = 7, BUCKET_ENTRIES = 3, BUCKETS_MIN = 1 << 10, BUCKETS_MAX = 1 << 28 };
+enum { LARGE_PAGE = 2 << 20 };
 #define LOCKED       UINT64_C(1)
 #define SLOT_ADDRESS UINT64_C(0xffffffffffff)
+
+/* The table has pages of its own, which go back when it goes: as a block of malloc's it would, by its going, let blocks of its size
+ * come out of the heap and stay there. Under AddressSanitizer it is one, so that its bounds are watched. */
+#if defined(__SANITIZE_ADDRESS__) || defined(SVM_WEAVE)
+#define PAGES 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define PAGES 0
+#endif
+#endif
+#ifndef PAGES
+#define PAGES 1
+#endif
 
 __extension__ typedef unsigned __int128 wide;
 
@@ -30,6 +44,7 @@ struct receipt_table {
     struct bucket *buckets; /* in `memory`, which is zero until it is written */
     uint64_t bucket_count;
     void *memory;
+    size_t memory_bytes;
     uint64_t seed; /* nobody outside can tell which digests fall together */
     struct receipt_line *lines;
     _Atomic uint64_t evicted_expires;
@@ -108,14 +123,37 @@ static void bucket_unlock(struct bucket *bucket)
     atomic_store_explicit(&bucket->next, next & ~LOCKED, memory_order_release);
 }
 
-/* Buckets are met in no order: with small pages nearly each of a large table's is one the processor has to look up in memory. */
-static void large_pages_wish(void *memory, size_t bytes)
+/* Buckets are met in no order: with small pages nearly each of a large table's is one the processor has to look up in memory. A small one must not
+ * become a large page for that. */
+static bool buckets_create(struct receipt_table *table)
 {
-    enum { PAGE = 4096 };
-    const uintptr_t from = ((uintptr_t)memory + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
-    const uintptr_t end = ((uintptr_t)memory + bytes) & ~(uintptr_t)(PAGE - 1);
-    if (from < end)
-        (void)madvise((void *)from, end - from, MADV_HUGEPAGE);
+    const size_t bytes = table->bucket_count * sizeof(struct bucket);
+    const size_t align = PAGES && bytes >= LARGE_PAGE ? LARGE_PAGE : sizeof(struct bucket);
+    table->memory_bytes = bytes + (align == LARGE_PAGE ? LARGE_PAGE : 0);
+    if (PAGES) {
+        table->memory = mmap(NULL, table->memory_bytes, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (table->memory == MAP_FAILED)
+            return false;
+    } else {
+        table->memory = aligned_alloc(align, bytes);
+        if (!table->memory)
+            return false;
+        memset(table->memory, 0, bytes);
+    }
+    table->buckets =
+        (struct bucket *)(((uintptr_t)table->memory + align - 1) & ~(uintptr_t)(align - 1));
+    if (align == LARGE_PAGE)
+        (void)madvise(table->buckets, bytes / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
+    return true;
+}
+
+static void buckets_destroy(struct receipt_table *table)
+{
+    if (PAGES)
+        munmap(table->memory, table->memory_bytes);
+    else
+        free(table->memory);
 }
 
 struct receipt_table *receipts_create(uint64_t entries, uint32_t waiters_max)
@@ -129,13 +167,10 @@ struct receipt_table *receipts_create(uint64_t entries, uint32_t waiters_max)
                                                 : count;
     table->waiters_max = waiters_max;
     rng_os(&table->seed, sizeof table->seed);
-    table->memory = calloc(table->bucket_count + 1, sizeof(struct bucket));
-    if (!table->memory) {
+    if (!buckets_create(table)) {
         free(table);
         return NULL;
     }
-    table->buckets = (struct bucket *)(((uintptr_t)table->memory + 63) & ~(uintptr_t)63);
-    large_pages_wish(table->buckets, table->bucket_count * sizeof(struct bucket));
     return table;
 }
 
@@ -216,7 +251,7 @@ void receipts_destroy(struct receipt_table *table)
             if (line != &table->buckets[i])
                 free(line);
         }
-    free(table->memory);
+    buckets_destroy(table);
     free(table);
 }
 
@@ -589,6 +624,11 @@ uint64_t receipts_bytes(const struct receipt_table *table)
     for (const struct receipt_line *line = table->lines; line; line = line->next)
         bytes += atomic_load_explicit(&line->bytes, memory_order_relaxed);
     return bytes;
+}
+
+uint64_t receipts_table_bytes(const struct receipt_table *table)
+{
+    return table->bucket_count * sizeof(struct bucket);
 }
 
 uint32_t receipts_waiters(const struct receipt_table *table)

@@ -179,6 +179,7 @@ static void storage(struct svm_engine *engine, struct svm_stats *s)
     s->state_rows_written = counts.rows;
     s->history_pruned = counts.history_pruned;
     s->receipts_pruned = counts.receipts_pruned;
+    s->receipts_bytes = receipts_bytes(engine->receipts) + receipts_table_bytes(engine->receipts);
     s->read_only = atomic_load(&engine->read_only);
 }
 

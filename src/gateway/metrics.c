@@ -181,6 +181,8 @@ static void storage(struct text *text, const struct svm_stats *stats)
         stats->dirty_bytes);
     one(text, "supervm_state_rows_written_total", "counter", "Rows written to the state store.",
         stats->state_rows_written);
+    one(text, "supervm_receipts_bytes", "gauge",
+        "Receipts in memory, with the table of their digests.", stats->receipts_bytes);
     one(text, "supervm_disk_free_bytes", "gauge", "Free on the disk.", stats->disk_free_bytes);
     one(text, "supervm_read_only", "gauge", "Writes are refused until the disk has room.",
         stats->read_only ? 1 : 0);

@@ -30,7 +30,6 @@ struct svm_engine *litmus_open(unsigned workers, struct engine_hooks *hooks)
     config.cell_attempts_max = 100000;
     config.busy_attempts_max = 100000;
     config.cache_bytes = UINT64_C(4) << 30;
-    config.tx_dedupe_bytes = UINT64_C(1) << 30;
     config.test_hooks = hooks;
     LITMUS_MUST(svm_engine_open(&engine, &config, &detail) == SVM_OK);
     return engine;

@@ -26,6 +26,7 @@ static void configure(void)
     config.inflight_max = 64;
     config.sessions_max = 4;
     config.waiters_max = 8;
+    config.tx_dedupe_bytes = 1 << 20;
 }
 
 static void setup(void)

@@ -62,6 +62,11 @@ static void expiry_far(struct svm_config *c)
     c->receipts_seconds = 100000;
 }
 
+static void dedupe_huge(struct svm_config *c)
+{
+    c->tx_dedupe_bytes = (UINT64_C(1) << 40) + 1;
+}
+
 static void receipts_short(struct svm_config *c)
 {
     c->receipts_seconds = c->tx_expiry_max_ms / 1000 - 1;
@@ -110,6 +115,7 @@ static const struct {
                 {ops_many, "tx limit"},
                 {data_long, "tx limit"},
                 {expiry_far, "tx.expiry_max"},
+                {dedupe_huge, "tx.dedupe_bytes"},
                 {receipts_short, "receipts.seconds"},
                 {no_queue, "engine.object_queue_max"},
                 {no_busy_attempts, "engine.busy_attempts_max"},
