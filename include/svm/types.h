@@ -190,7 +190,7 @@ struct svm_receipt {
     enum svm_path path;
     enum svm_fallback fallback;
     struct svm_id fallback_object;
-    uint32_t latency_us;              /* admission to publication */
+    uint32_t latency_us;              /* admission to the opening of the group it is executed in */
     const struct svm_change *changes; /* created, then mutated, then deleted; each in id order */
 };
 

@@ -478,7 +478,7 @@ static void fill_effects(const struct attempt *a, struct model_effects *effects,
 {
     const struct engine_job *job = a->job;
     const struct exec_result *result = &a->result;
-    uint64_t latency_us = (job->executed_ns - job->admitted_ns) / 1000;
+    uint64_t latency_us = (job->opened_ns - job->admitted_ns) / 1000;
     *effects = (struct model_effects){.digest = job->digest,
                                       .sender = job->tx.sender,
                                       .seq = seq,
@@ -524,7 +524,7 @@ static enum attempt_result prepare(struct engine_worker *worker, struct attempt 
         return ATTEMPT_REFUSED;
     }
     a->applied = true;
-    a->job->executed_ns = worker->group->now_ns;
+    a->job->opened_ns = worker->group->now_ns;
     fill_effects(a, &effects, 0, node_ms);
     size_t size = model_effects_size(&effects);
     if (size > config_of(engine)->tx_effects_bytes_max) {
@@ -675,7 +675,6 @@ static void record_fill(struct engine_worker *worker, struct attempt *a, uint64_
         SVM_ASSERT(record->frame_len <= record->frame_cap);
     }
     count_objects(&worker->counters, &a->result);
-    stats_executed(&worker->counters, job, a->result.failure);
     count_own(&worker->counters.transfers, a->result.transfers);
     worker_order_done(worker, job);
 }
@@ -707,6 +706,20 @@ static void drop_passed_on(struct engine_worker *worker, struct attempt *a)
 
 static struct engine_record void_record = {.kind = RECORD_VOID};
 
+/* The group is published, but for those of it that are void: what took how long. */
+static void stamp(struct engine_worker *worker, void *const *records)
+{
+    const struct execute_group *group = worker->group;
+    const uint64_t now_ns = engine_now_ns(worker->engine);
+    for (uint32_t i = 0; i < group->count; i++) {
+        struct engine_job *job = group->attempts[i].job;
+        if (records[i] == &void_record)
+            continue;
+        job->executed_ns = now_ns;
+        stats_executed(&worker->counters, job, group->attempts[i].result.failure);
+    }
+}
+
 size_t execute_commit(struct engine_worker *worker, struct engine_job *again_out[ENGINE_GROUP])
 {
     struct execute_group *group = worker->group;
@@ -737,6 +750,7 @@ size_t execute_commit(struct engine_worker *worker, struct engine_job *again_out
     }
     if (held.count > 0)
         mvcc_unhold_many(held.head, held.count);
+    stamp(worker, records);
     mvcc_seq_hand_over_many(engine->mvcc, first, records, group->count);
     group->count = 0;
     group->large_taken = false;

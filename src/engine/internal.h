@@ -264,8 +264,11 @@ struct engine_job {
     enum svm_wait wait;
     svm_submit_fn *callback;
     void *arg;
-    uint64_t admitted_ns, routed_ns, executed_ns;
-    uint8_t *bytes; /* SignedTransaction, own_bytes or malloc; NULL for decoded ones */
+    uint64_t admitted_ns, routed_ns;
+    uint64_t
+        opened_ns; /* its group was: what its receipt tells as latency, for that stands before anything is published */
+    uint64_t executed_ns; /* its group was published, all of it */
+    uint8_t *bytes;       /* SignedTransaction, own_bytes or malloc; NULL for decoded ones */
     size_t bytes_len;
     struct svm_tx tx; /* inputs and ops point into this job */
     struct svm_digest digest;
