@@ -508,7 +508,7 @@ static void measure(struct run *run)
     struct reader *reader =
         run->reader ? reader_start(run->rig, run->owned.count > 0 ? &run->owned : &run->shared)
                     : NULL;
-    drive(run, seconds < 5 ? seconds / 5 : run->durable ? 5 : 6, seconds);
+    drive(run, seconds < 5 ? seconds / 5 : run->durable ? 5 : 4, seconds);
     steady_stop(&seen, steady, run->told.from, run->told.from + run->told.took);
     if (reader != NULL)
         reader_stop(reader);
