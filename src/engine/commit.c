@@ -196,7 +196,8 @@ void complete_own(struct engine_worker *worker)
         }
         pthread_mutex_lock(&worker->line.lock);
         for (uint32_t i = 0; i < n; i++)
-            receipts_finished(&worker->line, jobs[i]->entry);
+            receipts_finished(&worker->line, jobs[i]->entry,
+                              receipts_class(jobs[i]->entry, worker->now_ms));
         (void)evict(engine, &worker->line, worker->pool); /* C goes on if there is more */
         pthread_mutex_unlock(&worker->line.lock);
         worker_release(worker, jobs, n);
@@ -272,7 +273,7 @@ static void job_logged(struct svm_engine *engine, struct engine_job *job, uint64
         }
         job->answered = true;
     }
-    receipts_finished(&engine->line, entry);
+    receipts_finished(&engine->line, entry, 0);
 }
 
 static void group_answer(struct svm_engine *engine, struct group *group, bool failed)

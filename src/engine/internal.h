@@ -197,32 +197,39 @@ struct engine_waiter *receipts_strand(struct receipt_table *table, uint64_t dura
 void receipts_waiter_free(struct receipt_table *table, struct engine_waiter *waiter);
 /* receipts_refuse: take the in-flight ENTRY out of the table and free it; returns all its waiters. */
 struct engine_waiter *receipts_refuse(struct receipt_table *table, struct receipt_entry *entry);
-/* Finished entries in order of seq, oldest first. With a disk there is one line, the committer's; without one each worker has its own,
- * so that what it has made is forgotten by itself too. Thread   the holder of `lock`. */
+/* Finished entries. With a disk there is one line, the committer's, of one queue: in order of seq, oldest first. Without one each worker has its
+ * own, so that what it has made is forgotten by itself too, of a queue for each class of life: who stays until it expires stands in nobody's way but
+ * of those that live about as long. Thread   the holder of `lock`. */
 struct receipt_lane {
     struct receipt_entry *head, *tail;
     struct receipt_entry *
         walk; /* the first that receipts_next_durable has not given; in memory mode nobody asks, and it may be gone */
 };
 /* Entry N is in lane N % RECEIPT_LANES: so the next ones to be forgotten are known, and can be asked for, before the first is read. */
-enum { RECEIPT_LANES = 8 };
-struct receipt_line {
-    _Alignas(128) pthread_mutex_t lock;
+enum { RECEIPT_LANES = 8, RECEIPT_CLASSES = 5 };
+struct receipt_queue {
     struct receipt_lane lanes[RECEIPT_LANES];
     uint64_t joined, walked, left; /* how many so far; those who left are forgotten */
-    uint64_t joined_then;          /* at the last receipts_evict */
+    uint64_t until_ms;             /* without a disk: its oldest one stays until then, at least */
+};
+struct receipt_line {
+    _Alignas(128) pthread_mutex_t lock;
+    struct receipt_queue queues[RECEIPT_CLASSES];
+    uint64_t fresh; /* have joined since the last receipts_evict */
     _Atomic uint64_t bytes;
     struct receipt_line *next; /* of the table */
 };
 /* receipts_line_init: an empty line of TABLE, before any thread uses either. */
 void receipts_line_init(struct receipt_table *table, struct receipt_line *line);
-/* receipts_finished: ENTRY joins LINE. */
-void receipts_finished(struct receipt_line *line, struct receipt_entry *entry);
+/* receipts_finished: ENTRY joins LINE, in the queue of its CLASS: 0 with a disk, else receipts_class. */
+void receipts_finished(struct receipt_line *line, struct receipt_entry *entry, unsigned class);
+/* receipts_class: 0: an exact input guards ENTRY; otherwise by how long it has to live from NOW_MS on. */
+unsigned receipts_class(const struct receipt_entry *entry, uint64_t now_ms);
 /* receipts_next_durable: C: the next finished entry with seq <= DURABLE that this function has not given yet, or NULL. With a disk only
  * what it has given is evicted. */
 struct receipt_entry *receipts_next_durable(struct receipt_line *line, uint64_t durable);
-/* receipts_evict: drop finished entries of LINE while more than `bytes_max` are held in all lines, oldest first: with a disk those up to
- * `materialised`; without one those that cannot execute again at `now_ms`. Of a burst that has become old at once not all: `most`, and besides
+/* receipts_evict: drop finished entries of LINE while more than `bytes_max` are held in all lines, oldest first (of each queue): with a disk those up to
+ * `materialised`; without one those that cannot execute again at `now_ms`, but for a few that an exact input guards: somebody may ask for them. Of a burst that has become old at once not all: `most`, and besides
  * two for each that has joined since the last call, so that forgetting keeps up with whatever is made. True = there are more.
  *   pool  the calling thread's, or NULL */
 struct receipt_limits {

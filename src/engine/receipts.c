@@ -519,9 +519,20 @@ static void line_grow(struct receipt_line *line, uint64_t bytes)
                           memory_order_relaxed);
 }
 
-void receipts_finished(struct receipt_line *line, struct receipt_entry *entry)
+unsigned receipts_class(const struct receipt_entry *entry, uint64_t now_ms)
 {
-    struct receipt_lane *lane = &line->lanes[line->joined++ % RECEIPT_LANES];
+    /* Each is eight times as long as the one before, so that who stands behind another waits no longer than about eight times its own life. */
+    enum { SHORT_MS = 1 << 12, MIDDLE_MS = 1 << 15, LONG_MS = 1 << 18 };
+    if (entry->expires_ms == 0)
+        return 0;
+    const uint64_t life = entry->expires_ms > now_ms ? entry->expires_ms - now_ms : 0;
+    return life <= SHORT_MS ? 1 : life <= MIDDLE_MS ? 2 : life <= LONG_MS ? 3 : 4;
+}
+
+void receipts_finished(struct receipt_line *line, struct receipt_entry *entry, unsigned class)
+{
+    struct receipt_queue *queue = &line->queues[class];
+    struct receipt_lane *lane = &queue->lanes[queue->joined++ % RECEIPT_LANES];
     SVM_ASSERT(receipts_seq(entry) != 0);
     if (lane->head)
         lane->tail->fifo_next = entry;
@@ -531,17 +542,19 @@ void receipts_finished(struct receipt_line *line, struct receipt_entry *entry)
         lane->walk = entry;
     lane->tail = entry;
     entry->bytes = entry_bytes(entry);
+    line->fresh++;
     line_grow(line, entry->bytes);
 }
 
 struct receipt_entry *receipts_next_durable(struct receipt_line *line, uint64_t durable)
 {
-    struct receipt_lane *lane = &line->lanes[line->walked % RECEIPT_LANES];
+    struct receipt_queue *queue = &line->queues[0];
+    struct receipt_lane *lane = &queue->lanes[queue->walked % RECEIPT_LANES];
     struct receipt_entry *next = lane->walk;
-    if (line->walked == line->joined || receipts_seq(next) > durable)
+    if (queue->walked == queue->joined || receipts_seq(next) > durable)
         return NULL;
     lane->walk = next->fifo_next;
-    line->walked++;
+    queue->walked++;
     return next;
 }
 
@@ -552,7 +565,7 @@ static bool evictable(const struct receipt_entry *entry, const struct receipt_li
     return receipts_seq(entry) <= limits->materialised;
 }
 
-/* Takes ENTRY, the oldest of its line, out of the table. False = somebody waits for its durability. */
+/* Takes ENTRY, the oldest of its queue, out of the table. False = somebody waits for its durability. */
 static bool forget(struct receipt_table *table, struct receipt_entry *entry)
 {
     uint64_t hash = hash_of(table, &entry->digest);
@@ -573,32 +586,48 @@ static bool forget(struct receipt_table *table, struct receipt_entry *entry)
 }
 
 /* The bucket of the entry that is to be forgotten AHEAD after the oldest. */
-static void look_ahead(struct receipt_table *table, const struct receipt_line *line, uint64_t ahead)
+static void look_ahead(struct receipt_table *table, const struct receipt_queue *queue,
+                       uint64_t ahead)
 {
-    const struct receipt_entry *entry = line->lanes[(line->left + ahead) % RECEIPT_LANES].head;
+    const struct receipt_entry *entry = queue->lanes[(queue->left + ahead) % RECEIPT_LANES].head;
     if (entry)
         receipts_prefetch(table, &entry->digest);
 }
 
-bool receipts_evict(struct receipt_table *table, struct receipt_line *line, struct pool *pool,
-                    const struct receipt_limits *limits)
+/* What is still to be forgotten: while more than bytes_max are HELD, and no more than MOST. */
+struct forgetting {
+    struct receipt_table *table;
+    struct receipt_line *line;
+    struct pool *pool;
+    const struct receipt_limits *limits;
+    uint64_t held, most;
+};
+
+static bool too_much(const struct forgetting *f)
+{
+    return f->held > f->limits->bytes_max;
+}
+
+/* True = there is more in QUEUE that may be forgotten. */
+static bool queue_evict(struct forgetting *f, struct receipt_queue *queue, uint64_t end)
 {
     enum { AHEAD = RECEIPT_LANES / 2 };
-    uint64_t held = receipts_bytes(table);
-    uint64_t most = limits->most + 2 * (line->joined - line->joined_then);
-    const uint64_t end = limits->memory_mode ? line->joined : line->walked;
-    line->joined_then = line->joined;
-    for (uint64_t i = 0; held > limits->bytes_max && i < AHEAD; i++)
-        look_ahead(table, line, i);
-    for (; held > limits->bytes_max && line->left < end; line->left++, most--) {
-        struct receipt_lane *lane = &line->lanes[line->left % RECEIPT_LANES];
+    if (!too_much(f) || queue->left >= end ||
+        (f->limits->memory_mode && f->limits->now_ms < queue->until_ms))
+        return false;
+    for (uint64_t i = 0; i < AHEAD; i++)
+        look_ahead(f->table, queue, i);
+    for (; too_much(f) && queue->left < end; queue->left++, f->most--) {
+        struct receipt_lane *lane = &queue->lanes[queue->left % RECEIPT_LANES];
         struct receipt_entry *entry = lane->head, *next = entry->fifo_next;
-        look_ahead(table, line, AHEAD);
-        if (!evictable(entry, limits))
+        look_ahead(f->table, queue, AHEAD);
+        if (!evictable(entry, f->limits)) {
+            queue->until_ms = entry->expires_ms;
             return false;
-        if (most == 0)
+        }
+        if (f->most == 0)
             return true;
-        if (!forget(table, entry))
+        if (!forget(f->table, entry))
             return false;
         lane->head = next;
         if (next) {
@@ -606,11 +635,35 @@ bool receipts_evict(struct receipt_table *table, struct receipt_line *line, stru
             __builtin_prefetch(&next->bytes);
         }
         uint64_t bytes = entry->bytes;
-        held -= bytes < held ? bytes : held;
-        line_grow(line, 0 - bytes);
-        entry_free(entry, pool);
+        f->held -= bytes < f->held ? bytes : f->held;
+        line_grow(f->line, 0 - bytes);
+        entry_free(entry, f->pool);
     }
     return false;
+}
+
+/* The last ones that an exact input guards stay for a while: together, in all lines, no more than half of what may stay at all. */
+static uint64_t guarded_end(const struct receipt_queue *queue, const struct receipt_limits *limits)
+{
+    enum { LINES = 32 };
+    const uint64_t kept = limits->bytes_max / ((uint64_t)LINES * RECEIPT_BYTES);
+    return queue->joined > kept ? queue->joined - kept : 0;
+}
+
+bool receipts_evict(struct receipt_table *table, struct receipt_line *line, struct pool *pool,
+                    const struct receipt_limits *limits)
+{
+    struct forgetting f = {.table = table, .line = line, .pool = pool, .limits = limits};
+    bool more = false;
+    f.held = receipts_bytes(table);
+    f.most = limits->most + 2 * line->fresh;
+    line->fresh = 0;
+    if (!limits->memory_mode)
+        return queue_evict(&f, &line->queues[0], line->queues[0].walked);
+    for (size_t class = 1; class < RECEIPT_CLASSES; class ++)
+        more |= queue_evict(&f, &line->queues[class], line->queues[class].joined);
+    more |= queue_evict(&f, &line->queues[0], guarded_end(&line->queues[0], limits));
+    return more;
 }
 
 uint64_t receipts_evicted_expires(const struct receipt_table *table)

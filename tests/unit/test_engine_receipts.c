@@ -130,7 +130,7 @@ START_TEST(finished_ones_keep_their_order)
             struct svm_digest digest = digest_of(++joined);
             struct receipt_entry *entry = enter(&digest, joined);
             receipts_publish(entry, joined);
-            receipts_finished(&line, entry);
+            receipts_finished(&line, entry, 0);
         }
         uint64_t durable = given + rng_next(&rng) % (joined - given + 1);
         for (struct receipt_entry *entry; (entry = receipts_next_durable(&line, durable));)
@@ -152,7 +152,7 @@ START_TEST(finished_ones_keep_their_order)
 }
 END_TEST
 
-/* In memory mode who can execute again stays, and who stands behind it; also who is waited for, and who fits. */
+/* In memory mode who can execute again stays, and who stands behind it in its class; also who is waited for, and who fits. */
 START_TEST(what_is_needed_is_kept)
 {
     struct receipt_limits limits = {.memory_mode = true, .now_ms = 100, .most = ALL};
@@ -162,7 +162,7 @@ START_TEST(what_is_needed_is_kept)
         digests[i] = digest_of(i);
         entries[i] = enter(&digests[i], i == 10 ? 100 : i % 2 * 99);
         receipts_publish(entries[i], i + 1);
-        receipts_finished(&line, entries[i]);
+        receipts_finished(&line, entries[i], receipts_class(entries[i], limits.now_ms));
     }
     struct engine_waiter waiter = {.wait = SVM_WAIT_DURABLE};
     ck_assert_ptr_eq(receipts_find(table, &digests[5]), entries[5]);
@@ -170,15 +170,18 @@ START_TEST(what_is_needed_is_kept)
     receipts_unlock(table, entries[5]);
     limits.bytes_max = receipts_bytes(table) - 1;
     receipts_evict(table, &line, pool, &limits);
-    ck_assert(!known(&digests[0], NULL) && known(&digests[1], entries[1]));
+    ck_assert(!known(&digests[1], NULL) && known(&digests[3], entries[3]));
+    ck_assert(known(&digests[0], entries[0]));
     limits.bytes_max = 0;
     receipts_evict(table, &line, pool, &limits);
-    ck_assert(!known(&digests[4], NULL) && known(&digests[5], entries[5]));
+    ck_assert(!known(&digests[3], NULL) && known(&digests[5], entries[5]));
+    ck_assert(!known(&digests[0], NULL) && !known(&digests[18], NULL)); /* they are guarded */
     struct engine_waiter *taken = receipts_detach(table, entries[5], SVM_WAIT_DURABLE);
     ck_assert_ptr_nonnull(taken);
     receipts_waiter_free(table, taken);
     receipts_evict(table, &line, pool, &limits);
     ck_assert(!known(&digests[9], NULL) && known(&digests[10], entries[10]));
+    ck_assert(known(&digests[11], entries[11]));
     limits.now_ms = 101;
     receipts_evict(table, &line, pool, &limits);
     ck_assert_uint_eq(receipts_bytes(table), 0);
@@ -186,14 +189,14 @@ START_TEST(what_is_needed_is_kept)
 }
 END_TEST
 
-/* COUNT that expire at EXPIRES_MS. */
-static void finish_many(uint64_t *made, unsigned count, uint64_t expires_ms)
+/* COUNT that expire at EXPIRES_MS; it is NOW_MS. */
+static void finish_many(uint64_t *made, unsigned count, uint64_t expires_ms, uint64_t now_ms)
 {
     for (; count > 0; count--) {
         struct svm_digest digest = digest_of(++*made);
         struct receipt_entry *entry = enter(&digest, expires_ms);
         receipts_publish(entry, *made);
-        receipts_finished(&line, entry);
+        receipts_finished(&line, entry, receipts_class(entry, now_ms));
     }
 }
 
@@ -202,31 +205,84 @@ START_TEST(a_burst_is_forgotten_in_parts)
 {
     enum { BURST = 20000, MOST = 128, STEP = 64 };
     struct receipt_limits limits = {.memory_mode = true, .now_ms = 100, .most = MOST};
+    const struct receipt_queue *queue = &line.queues[1];
     uint64_t made = 1, count = BURST;
-    finish_many(&made, BURST, 200);
+    finish_many(&made, BURST, 200, 100);
     ck_assert(!receipts_evict(table, &line, pool, &limits)); /* none is old */
-    ck_assert_uint_eq(line.left, 0);
+    ck_assert_uint_eq(queue->left, 0);
     limits.now_ms = 201;
     for (unsigned i = 0; i < 10; i++, count -= MOST) {
-        ck_assert_uint_eq(line.joined - line.left, count);
+        ck_assert_uint_eq(queue->joined - queue->left, count);
         ck_assert(receipts_evict(table, &line, i % 2 ? pool : NULL, &limits));
     }
-    ck_assert_uint_eq(line.joined - line.left, count);
-    for (unsigned calls = 0; line.joined != line.left; calls++) {
+    ck_assert_uint_eq(queue->joined - queue->left, count);
+    for (unsigned calls = 0; queue->joined != queue->left; calls++) {
         ck_assert_uint_le(calls, count / (MOST + STEP) + 1);
-        const uint64_t left = line.left;
-        finish_many(&made, STEP, 1);
+        const uint64_t left = queue->left;
+        finish_many(&made, STEP, 1, 201);
         (void)receipts_evict(table, &line, pool, &limits);
-        ck_assert_uint_le(line.left - left, MOST + 2 * STEP);
+        ck_assert_uint_le(queue->left - left, MOST + 2 * STEP);
     }
     ck_assert_uint_eq(receipts_bytes(table), 0);
     /* However many come between two looks. */
-    finish_many(&made, BURST, 300);
+    finish_many(&made, BURST, 300, 201);
     ck_assert(!receipts_evict(table, &line, pool, &limits));
     limits.now_ms = 301;
-    finish_many(&made, BURST, 1);
+    finish_many(&made, BURST, 1, 301);
     ck_assert(!receipts_evict(table, &line, pool, &limits));
-    ck_assert_uint_eq(line.joined - line.left, 0);
+    ck_assert_uint_eq(queue->joined - queue->left, 0);
+}
+END_TEST
+
+static uint64_t standing(void)
+{
+    uint64_t n = 0;
+    for (unsigned class = 0; class < RECEIPT_CLASSES; class ++)
+        n += line.queues[class].joined - line.queues[class].left;
+    return n;
+}
+
+/* Lives of each kind in turn, the longest first: each goes in its time, whoever stays. */
+START_TEST(who_stays_holds_up_no_others)
+{
+    enum { EACH = 500 };
+    static const uint64_t lives_ms[] = {600000, 200000, 20000, 2000, 0};
+    struct receipt_limits limits = {.memory_mode = true, .now_ms = 1000, .most = ALL};
+    uint64_t made = 0;
+    for (unsigned i = 0; i < EACH; i++)
+        for (unsigned k = 0; k < 5; k++)
+            finish_many(&made, 1, lives_ms[k] ? limits.now_ms + lives_ms[k] : 0, limits.now_ms);
+    for (unsigned k = 5; k-- > 0;) {
+        limits.now_ms = 1000 + lives_ms[k] + (lives_ms[k] != 0);
+        ck_assert(!receipts_evict(table, &line, pool, &limits));
+        ck_assert_uint_eq(standing(), k * EACH);
+        for (unsigned n = 1; n <= 5 * EACH; n++) {
+            struct svm_digest digest = digest_of(n);
+            struct receipt_entry *entry = receipts_find(table, &digest);
+            ck_assert((entry != NULL) == ((n - 1) % 5 < k));
+            if (entry)
+                receipts_unlock(table, entry);
+        }
+    }
+    ck_assert_uint_eq(receipts_bytes(table), 0);
+}
+END_TEST
+
+/* The last ones that are guarded may be asked for, though there is too much that must stay. */
+START_TEST(the_last_guarded_ones_stay)
+{
+    struct receipt_limits limits = {.memory_mode = true, .now_ms = 1000, .most = ALL};
+    uint64_t made = 0;
+    limits.bytes_max = 1 << 20;
+    finish_many(&made, 10000, 601000, limits.now_ms);
+    finish_many(&made, 1000, 0, limits.now_ms);
+    ck_assert(!receipts_evict(table, &line, pool, &limits));
+    ck_assert_uint_eq(standing(), 10000 + 128);
+    struct svm_digest last = digest_of(made), first = digest_of(made - 128);
+    ck_assert_ptr_null(receipts_find(table, &first));
+    struct receipt_entry *entry = receipts_find(table, &last);
+    ck_assert_ptr_nonnull(entry);
+    receipts_unlock(table, entry);
 }
 END_TEST
 
@@ -268,7 +324,7 @@ START_TEST(a_receipt_is_read_as_it_was_made)
         ck_assert_uint_eq(got->change_count, count);
         ck_assert_mem_eq(got->changes, want->changes, count * sizeof *want->changes);
         free(want);
-        receipts_finished(&line, entry);
+        receipts_finished(&line, entry, 0);
     }
     const struct receipt_limits limits = {.memory_mode = true, .now_ms = 1, .most = ALL};
     receipts_evict(table, &line, pool, &limits);
@@ -327,6 +383,8 @@ int main(void)
     tcase_add_test(tc, finished_ones_keep_their_order);
     tcase_add_test(tc, what_is_needed_is_kept);
     tcase_add_test(tc, a_burst_is_forgotten_in_parts);
+    tcase_add_test(tc, who_stays_holds_up_no_others);
+    tcase_add_test(tc, the_last_guarded_ones_stay);
     tcase_add_test(tc, a_receipt_is_read_as_it_was_made);
     tcase_add_test(tc, one_at_a_time);
     suite_add_tcase(suite, tc);
