@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "base/pages.h"
+
 /* A pool that has come to a large page's worth goes on in large pages: a fault for two MiB instead of one for each four KiB. */
 enum {
     CLASS_BYTES = 64,
@@ -108,10 +110,7 @@ static struct block *carve(struct pool *pool, size_t size)
 void *pool_take(struct pool *pool, size_t size)
 {
     size += sizeof(struct block);
-#if defined(__SANITIZE_ADDRESS__) || defined(SVM_WEAVE)
-    return take_malloc(size);
-#endif
-    if (size > POOL_BLOCK_MAX)
+    if (!PAGES_OWN || size > POOL_BLOCK_MAX)
         return take_malloc(size);
     size_t c = (size - 1) / CLASS_BYTES;
     if (!pool->local[c])

@@ -8,23 +8,12 @@
 #include <sys/mman.h>
 
 #include "base/assert.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(SVM_WEAVE)
-#define SLABS 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SLABS 0
-#endif
-#endif
-#ifndef SLABS
-#define SLABS 1
-#endif
+#include "base/pages.h"
 
 enum {
     BATCH = 32,
     CHUNK_BYTES = 256 << 10,
     REGION_BYTES = 4 << 20,
-    HUGE_BYTES = 2 << 20,
     FIRST_AT = 64, /* in a chunk: blocks of 64 bytes have a cache line each */
     TRIM_BYTES =
         1
@@ -95,7 +84,7 @@ void slab_depot_destroy(struct slab_depot *depot)
     while (depot->regions) {
         struct region *region = depot->regions;
         depot->regions = region->next;
-        munmap(region->start, REGION_BYTES);
+        pages_give(region->start, REGION_BYTES);
         free(region);
     }
     pthread_mutex_destroy(&depot->lock);
@@ -109,25 +98,16 @@ uint64_t slab_depot_bytes(const struct slab_depot *depot)
 
 /* ---- chunks ------------------------------------------------------------------------------------------------- */
 
-/* Memory at a multiple of HUGE_BYTES: what stands out on either side is given back. */
 static bool region_add_locked(struct slab_depot *depot)
 {
     struct region *region = malloc(sizeof *region);
     if (!region)
         return false;
-    uint8_t *start = mmap(NULL, REGION_BYTES + HUGE_BYTES, PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (start == MAP_FAILED) {
+    uint8_t *start = pages_take_large(REGION_BYTES);
+    if (!start) {
         free(region);
         return false;
     }
-    size_t before = (HUGE_BYTES - (uintptr_t)start % HUGE_BYTES) % HUGE_BYTES;
-    if (before > 0)
-        munmap(start, before);
-    if (before < HUGE_BYTES)
-        munmap(start + before + REGION_BYTES, HUGE_BYTES - before);
-    start += before;
-    (void)madvise(start, REGION_BYTES, MADV_HUGEPAGE); /* a wish */
     *region = (struct region){.next = depot->regions, .start = start};
     depot->regions = region;
     depot->region_at = start;
@@ -233,7 +213,7 @@ void slab_cache_deinit(struct slab_cache *cache)
 
 void *slab_take(struct slab_cache *cache, size_t size)
 {
-    if (!SLABS)
+    if (!PAGES_OWN)
         return malloc(size);
     struct slab_list *list = &cache->lists[class_of(size)];
     if (list->count == 0) {
@@ -249,7 +229,7 @@ void *slab_take(struct slab_cache *cache, size_t size)
 
 void slab_give(struct slab_cache *cache, void *memory, size_t size)
 {
-    if (!SLABS) {
+    if (!PAGES_OWN) {
         free(memory);
         return;
     }
@@ -264,7 +244,7 @@ void slab_give(struct slab_cache *cache, void *memory, size_t size)
 
 void slab_drop(void *block)
 {
-    if (!SLABS)
+    if (!PAGES_OWN)
         free(block);
 }
 

@@ -3,8 +3,9 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
+
+#include "base/pages.h"
 
 /*~ The table of digests: buckets of one cache line, so that a digest is looked for, entered and taken out where its lock is.
  *
@@ -15,22 +16,8 @@
  * There are as many buckets for good as make a second line rare while what is kept stays within tx.dedupe_bytes, or in memory mode within half of
  * what is allowed there; at its whole two buckets in five have one. Further lines come and go with their entries. */
 enum { SLOTS = 7, BUCKET_ENTRIES = 3, BUCKETS_MIN = 1 << 10, BUCKETS_MAX = 1 << 28 };
-enum { LARGE_PAGE = 2 << 20 };
 #define LOCKED       UINT64_C(1)
 #define SLOT_ADDRESS UINT64_C(0xffffffffffff)
-
-/* The table has pages of its own, which go back when it goes: as a block of malloc's it would, by its going, let blocks of its size
- * come out of the heap and stay there. Under AddressSanitizer it is one, so that its bounds are watched. */
-#if defined(__SANITIZE_ADDRESS__) || defined(SVM_WEAVE)
-#define PAGES 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define PAGES 0
-#endif
-#endif
-#ifndef PAGES
-#define PAGES 1
-#endif
 
 __extension__ typedef unsigned __int128 wide;
 
@@ -41,10 +28,8 @@ struct bucket {
 _Static_assert(sizeof(struct bucket) == 64, "one line: with the lock comes what it guards");
 
 struct receipt_table {
-    struct bucket *buckets; /* in `memory`, which is zero until it is written */
+    struct bucket *buckets; /* pages of their own: most are never touched */
     uint64_t bucket_count;
-    void *memory;
-    size_t memory_bytes;
     uint64_t seed; /* nobody outside can tell which digests fall together */
     struct receipt_line *lines;
     _Atomic uint64_t evicted_expires;
@@ -123,39 +108,6 @@ static void bucket_unlock(struct bucket *bucket)
     atomic_store_explicit(&bucket->next, next & ~LOCKED, memory_order_release);
 }
 
-/* Buckets are met in no order: with small pages nearly each of a large table's is one the processor has to look up in memory. A small one must not
- * become a large page for that. */
-static bool buckets_create(struct receipt_table *table)
-{
-    const size_t bytes = table->bucket_count * sizeof(struct bucket);
-    const size_t align = PAGES && bytes >= LARGE_PAGE ? LARGE_PAGE : sizeof(struct bucket);
-    table->memory_bytes = bytes + (align == LARGE_PAGE ? LARGE_PAGE : 0);
-    if (PAGES) {
-        table->memory = mmap(NULL, table->memory_bytes, PROT_READ | PROT_WRITE,
-                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (table->memory == MAP_FAILED)
-            return false;
-    } else {
-        table->memory = aligned_alloc(align, bytes);
-        if (!table->memory)
-            return false;
-        memset(table->memory, 0, bytes);
-    }
-    table->buckets =
-        (struct bucket *)(((uintptr_t)table->memory + align - 1) & ~(uintptr_t)(align - 1));
-    if (align == LARGE_PAGE)
-        (void)madvise(table->buckets, bytes / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
-    return true;
-}
-
-static void buckets_destroy(struct receipt_table *table)
-{
-    if (PAGES)
-        munmap(table->memory, table->memory_bytes);
-    else
-        free(table->memory);
-}
-
 struct receipt_table *receipts_create(uint64_t entries, uint32_t waiters_max)
 {
     struct receipt_table *table = calloc(1, sizeof *table);
@@ -167,7 +119,9 @@ struct receipt_table *receipts_create(uint64_t entries, uint32_t waiters_max)
                                                 : count;
     table->waiters_max = waiters_max;
     rng_os(&table->seed, sizeof table->seed);
-    if (!buckets_create(table)) {
+    /* Buckets are met in no order: with small pages nearly each of a large table's is one the processor has to look up in memory. */
+    table->buckets = pages_take_large(table->bucket_count * sizeof *table->buckets);
+    if (!table->buckets) {
         free(table);
         return NULL;
     }
@@ -251,7 +205,7 @@ void receipts_destroy(struct receipt_table *table)
             if (line != &table->buckets[i])
                 free(line);
         }
-    buckets_destroy(table);
+    pages_give(table->buckets, table->bucket_count * sizeof *table->buckets);
     free(table);
 }
 
@@ -660,8 +614,9 @@ bool receipts_evict(struct receipt_table *table, struct receipt_line *line, stru
     line->fresh = 0;
     if (!limits->memory_mode)
         return queue_evict(&f, &line->queues[0], line->queues[0].walked);
-    for (size_t class = 1; class < RECEIPT_CLASSES; class ++)
-        more |= queue_evict(&f, &line->queues[class], line->queues[class].joined);
+    for (struct receipt_queue *queue = line->queues + 1; queue < line->queues + RECEIPT_CLASSES;
+         queue++)
+        more |= queue_evict(&f, queue, queue->joined);
     more |= queue_evict(&f, &line->queues[0], guarded_end(&line->queues[0], limits));
     return more;
 }

@@ -2,10 +2,10 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/bytes.h"
 #include "base/fault.h"
+#include "base/pages.h"
 #include "base/rng.h"
 
 /* The index: 256 shards, each an array of 8-byte slots found by linear probing, line by line. Readers take no lock: they load the array, then
@@ -25,18 +25,6 @@
 enum {
     PAGES_BYTES = 16 << 10
 }; /* an array of so much has pages of its own: they are given back when it goes */
-
-/* Under AddressSanitizer every array is a malloc, so that use after freeing is seen. */
-#if defined(__SANITIZE_ADDRESS__) || defined(SVM_WEAVE)
-#define PAGES 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define PAGES 0
-#endif
-#endif
-#ifndef PAGES
-#define PAGES 1
-#endif
 
 /* ---- hash --------------------------------------------------------------------------------------------------- */
 
@@ -113,9 +101,8 @@ static size_t array_bytes(uint32_t lines)
 
 static void *zeroed_take(size_t bytes)
 {
-    if (PAGES && bytes >= PAGES_BYTES) {
-        void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        return pages == MAP_FAILED ? NULL : pages;
+    if (bytes >= PAGES_BYTES) {
+        return pages_take(bytes);
     }
     void *memory = aligned_alloc(MVCC_ARRAY_ALIGN, bytes);
     return memory == NULL ? NULL : memset(memory, 0, bytes);
@@ -142,8 +129,8 @@ static struct mvcc_array *array_create(uint64_t room, uintptr_t *word_out)
 static void array_free(struct mvcc_array *array)
 {
     const size_t bytes = array_bytes(array->lines);
-    if (PAGES && bytes >= PAGES_BYTES) {
-        munmap(array, bytes);
+    if (bytes >= PAGES_BYTES) {
+        pages_give(array, bytes);
     } else {
         free(array);
     }
