@@ -286,6 +286,42 @@ START_TEST(the_last_guarded_ones_stay)
 }
 END_TEST
 
+/* However much each of them is: of what may stay they have half at most. */
+START_TEST(guarded_ones_leave_room)
+{
+    enum { LINES = 4, EACH = 300, WRITES = 256, HALF = RECEIPTS_MEMORY_FACTOR / 2 };
+    static struct receipt_line lines[LINES];
+    static struct model_object object;
+    static struct model_write writes[WRITES];
+    struct receipt_limits limits = {.memory_mode = true, .now_ms = 1000, .most = ALL};
+    limits.bytes_max = 1 << 20;
+    for (unsigned i = 0; i < WRITES; i++)
+        writes[i] = (struct model_write){.id = {{(uint8_t)i}}, .object = &object};
+    uint64_t made = 0;
+    memset(lines, 0, sizeof lines);
+    for (unsigned k = 0; k < LINES; k++) {
+        receipts_line_init(table, &lines[k]);
+        for (unsigned i = 0; i < EACH; i++) {
+            struct model_effects effects = {.write_count = WRITES, .writes = writes};
+            effects.digest = digest_of(++made);
+            struct receipt_entry *entry = enter(&effects.digest, 0);
+            ck_assert(receipts_keep(entry, pool, &effects));
+            receipts_publish(entry, made);
+            receipts_finished(&lines[k], entry, 0);
+        }
+    }
+    ck_assert_uint_gt(receipts_bytes(table), RECEIPTS_MEMORY_FACTOR * limits.bytes_max);
+    for (unsigned k = 0; k < LINES; k++)
+        (void)receipts_evict(table, &lines[k], pool, &limits);
+    ck_assert_uint_le(receipts_bytes(table), HALF * limits.bytes_max);
+    ck_assert_uint_gt(receipts_bytes(table), limits.bytes_max / 2);
+    limits.bytes_max = 0;
+    for (unsigned k = 0; k < LINES; k++)
+        (void)receipts_evict(table, &lines[k], pool, &limits);
+    ck_assert_uint_eq(receipts_bytes(table), 0);
+}
+END_TEST
+
 /* ---- what is kept ------------------------------------------------------------------------------------------------ */
 
 /* Up to eight changes lie with the entry if they were foreseen; others in a block of their own. What is read is the same. */
@@ -385,6 +421,7 @@ int main(void)
     tcase_add_test(tc, a_burst_is_forgotten_in_parts);
     tcase_add_test(tc, who_stays_holds_up_no_others);
     tcase_add_test(tc, the_last_guarded_ones_stay);
+    tcase_add_test(tc, guarded_ones_leave_room);
     tcase_add_test(tc, a_receipt_is_read_as_it_was_made);
     tcase_add_test(tc, one_at_a_time);
     suite_add_tcase(suite, tc);
