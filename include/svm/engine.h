@@ -351,8 +351,8 @@ void svm_cell_run_batch(struct svm_engine *engine, struct svm_cell_job *jobs, si
 /* Times begin with admission, of the part of a batch (64) that a transaction is in, and end for the group (16) that it is executed in. */
 enum svm_stage {
     SVM_STAGE_TOTAL,   /* admission to publication: it can be read; its answer follows */
-    SVM_STAGE_QUEUE,   /* admission to routing */
-    SVM_STAGE_EXECUTE, /* routing to publication */
+    SVM_STAGE_QUEUE,   /* admission to the step of the worker that routes it */
+    SVM_STAGE_EXECUTE, /* from there to publication: signatures are checked in that step */
     SVM_STAGE_DURABLE, /* admission to durability, of those that wait for it */
     SVM_STAGE_COUNT
 };

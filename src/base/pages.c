@@ -8,16 +8,14 @@
 
 #include "base/assert.h"
 
-enum { ALIGN = 128 }; /* two lines: the prefetcher brings them in pairs */
-
 void *pages_take(size_t bytes)
 {
-    SVM_ASSERT(bytes > 0 && bytes <= SIZE_MAX - ALIGN);
+    SVM_ASSERT(bytes > 0 && bytes <= SIZE_MAX - PAGES_ALIGN);
     if (PAGES_OWN) {
         void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         return pages == MAP_FAILED ? NULL : pages;
     }
-    void *block = aligned_alloc(ALIGN, (bytes + ALIGN - 1) / ALIGN * ALIGN);
+    void *block = aligned_alloc(PAGES_ALIGN, (bytes + PAGES_ALIGN - 1) / PAGES_ALIGN * PAGES_ALIGN);
     return block ? memset(block, 0, bytes) : NULL;
 }
 

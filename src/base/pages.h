@@ -20,9 +20,12 @@
 #define PAGES_OWN 1
 #endif
 
-enum { PAGES_LARGE = 2 << 20 };
+enum {
+    PAGES_ALIGN = 128,
+    PAGES_LARGE = 2 << 20
+}; /* two lines: the processor brings them in pairs */
 
-/* BYTES of zeros, 1 at least, at a multiple of 128; NULL without memory. */
+/* BYTES of zeros, 1 at least, at a multiple of PAGES_ALIGN; NULL without memory. */
 void *pages_take(size_t bytes);
 
 /* The same for what is touched in no order: from PAGES_LARGE bytes on it lies at a multiple of them, and the kernel is asked for large pages. Less

@@ -554,12 +554,13 @@ struct forgetting {
     struct receipt_line *line;
     struct pool *pool;
     const struct receipt_limits *limits;
-    uint64_t held, most;
+    uint64_t held, down_to; /* bytes of all lines */
+    uint64_t most;
 };
 
 static bool too_much(const struct forgetting *f)
 {
-    return f->held > f->limits->bytes_max;
+    return f->held > f->down_to;
 }
 
 /* True = there is more in QUEUE that may be forgotten. */
@@ -596,7 +597,7 @@ static bool queue_evict(struct forgetting *f, struct receipt_queue *queue, uint6
     return false;
 }
 
-/* The last ones that an exact input guards stay for a while: together, in all lines, no more than half of what may stay at all. */
+/* The last ones that an exact input guards stay for a while: if they are small, no more than half of what may stay at all, in all lines together. */
 static uint64_t guarded_end(const struct receipt_queue *queue, const struct receipt_limits *limits)
 {
     enum { LINES = 32 };
@@ -610,6 +611,7 @@ bool receipts_evict(struct receipt_table *table, struct receipt_line *line, stru
     struct forgetting f = {.table = table, .line = line, .pool = pool, .limits = limits};
     bool more = false;
     f.held = receipts_bytes(table);
+    f.down_to = limits->bytes_max;
     f.most = limits->most + 2 * line->fresh;
     line->fresh = 0;
     if (!limits->memory_mode)
@@ -618,6 +620,9 @@ bool receipts_evict(struct receipt_table *table, struct receipt_line *line, stru
          queue++)
         more |= queue_evict(&f, queue, queue->joined);
     more |= queue_evict(&f, &line->queues[0], guarded_end(&line->queues[0], limits));
+    /* Whatever they weigh, and whatever else there is: they never expire, and a node that has no room takes nothing that would move them on. */
+    f.down_to = RECEIPTS_MEMORY_FACTOR / 2 * limits->bytes_max;
+    more |= queue_evict(&f, &line->queues[0], line->queues[0].joined);
     return more;
 }
 

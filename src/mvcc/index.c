@@ -101,6 +101,7 @@ static size_t array_bytes(uint32_t lines)
 
 static void *zeroed_take(size_t bytes)
 {
+    _Static_assert(PAGES_ALIGN % MVCC_ARRAY_ALIGN == 0, "a size class stands in the low bits");
     if (bytes >= PAGES_BYTES) {
         return pages_take(bytes);
     }

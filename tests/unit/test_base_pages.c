@@ -25,8 +25,8 @@ START_TEST(they_are_zero_and_aligned)
         uint8_t *small = pages_take(sizes[i]);
         uint8_t *large = pages_take_large(sizes[i]);
         ck_assert(small && large);
-        ck_assert_uint_eq((uintptr_t)small % 128, 0);
-        ck_assert_uint_eq((uintptr_t)large % 128, 0);
+        ck_assert_uint_eq((uintptr_t)small % PAGES_ALIGN, 0);
+        ck_assert_uint_eq((uintptr_t)large % PAGES_ALIGN, 0);
         if (PAGES_OWN && sizes[i] >= PAGES_LARGE)
             ck_assert_uint_eq((uintptr_t)large % PAGES_LARGE, 0);
         check_zero(small, sizes[i]);
