@@ -276,7 +276,8 @@ def socket_rows(plan):
     for mode, least, aim in (("batch", 70, 80), ("binary", 85, 93)):
         def share(by, mode=mode):
             """Each run of what the cores verified in the run of `verify` that was made in the same minutes; disturbed ones only if there are no others."""
-            pairs = list(zip(by[f"socket-{mode}-portable"].details, by["verify"].details))
+            verified = by["verify"].details
+            pairs = [(detail, min(verified, key=lambda v, at=detail["at"]: abs(v["at"] - at))) for detail in by[f"socket-{mode}-portable"].details if verified]
             calm = [pair for pair in pairs if max(detail["others"] or 0 for detail in pair) < host.OTHERS_TOLD]
             return [100 * portable["value"] / verify["value"] for portable, verify in calm or pairs]
         rows.append(Derived(f"socket-{mode}-share", f"over the socket without IFMA, {'JSON' if mode == 'batch' else mode}: share of what both cores "
