@@ -411,9 +411,9 @@ fuzz: ## every fuzz target for five minutes (MINUTES=n), two at a time, from whe
 	@scripts/setup test
 	@tests/fuzz/run long $(or $(MINUTES),5)
 
-bench: ## what was asked beside what this machine shows: 35 minutes, writes docs/benchmarks.md; ARGS='--only ROWS'
+bench: ## what was asked beside what this machine shows: under 40 minutes, writes docs/benchmarks.md; ARGS='--only ROWS'
 bench-quick: ## the same for a look: three minutes
-bench-full: ## and the sweeps, with plots: hours, taken up where it was left
+bench-full: ## and the sweeps, with plots: an hour more, taken up where it was left
 bench bench-quick bench-full:
 	@scripts/setup bench
 	@$(MAKE) --no-print-directory -j2 all bench-programs compare-programs demos-programs BUILD=release CC=gcc
