@@ -20,10 +20,8 @@
 #define PAGES_OWN 1
 #endif
 
-enum {
-    PAGES_ALIGN = 128,
-    PAGES_LARGE = 2 << 20
-}; /* two lines: the processor brings them in pairs */
+/* PAGES_ALIGN: two lines, which the processor brings in pairs. */
+enum { PAGES_ALIGN = 128, PAGES_LARGE = 2 << 20 };
 
 /* BYTES of zeros, 1 at least, at a multiple of PAGES_ALIGN; NULL without memory. */
 void *pages_take(size_t bytes);
