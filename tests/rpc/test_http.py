@@ -496,3 +496,60 @@ def test_bodies_together():
         time.sleep(0.5)
         assert exchange(node.address, request(body=b' ' * (1 << 20))).status == 200
         return seen
+
+
+# ---- replies that nobody reads ----------------------------------------------------------------------------------------
+
+DISCOVER = [{'jsonrpc': '2.0', 'id': 1, 'method': 'rpc.discover'}]
+
+
+def ask_and_not_read(node, items):
+    """A connection with an answer on its way that the sockets' buffers do not hold."""
+    host, port = node.address.rsplit(':', 1)
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    s.settimeout(30)
+    s.connect((host, int(port)))
+    s.sendall(request(body=json.dumps(DISCOVER * items)))
+    return s
+
+
+def gauge(node, name):
+    text = exchange(node.address, request('GET', '/metrics', ''), timeout=30).body.decode()
+    return next((int(line.split()[1]) for line in text.splitlines() if line.startswith(name + ' ')), None)
+
+
+def test_replies_together():
+    """Answers that nobody reads are bounded in their sum; those who do not read make room, and no small call is refused."""
+    limit = 16 * (2 << 20)
+    with dev('--rpc.response_bytes_max', '2MiB') as node:
+        before = peak_mib(node)
+        held = [ask_and_not_read(node, 17) for _ in range(150)]
+        seen = set()
+        end = time.monotonic() + 20
+        taken = 0
+        while taken < 3:
+            assert time.monotonic() < end, f'nobody makes room: {taken} large answers in 20 s'
+            assert 'result' in exchange(node.address, request(), timeout=30).json
+            got = exchange(node.address, request(body=json.dumps(DISCOVER * 17)), timeout=30)
+            if got.status == 200 and all('result' in r for r in got.json):
+                taken += 1
+            for r in got.json if got.status == 200 else [got.json]:
+                if 'error' in r:
+                    data = r['error']['data']
+                    assert (data['name'], data['scope'], data['limit']) == ('OVERLOADED', 'replies', limit), r
+                    assert data['retryAfterMs'] > 0, r
+                    seen.add(data['name'])
+            held += [ask_and_not_read(node, 17) for _ in range(5)]
+            time.sleep(0.2)
+        assert seen == {'OVERLOADED'}, 'the limit was not met'
+        assert gauge(node, 'supervm_http_cut_total') > 0
+        assert gauge(node, 'supervm_http_reply_bytes') <= limit + 1024 * 65536
+        assert peak_mib(node) - before < 130, (before, peak_mib(node))
+        for s in held:
+            s.close()
+        end = time.monotonic() + 20
+        while gauge(node, 'supervm_http_reply_bytes') > 65536:
+            assert time.monotonic() < end, 'what was held is not given back'
+            time.sleep(0.1)
+        return seen
