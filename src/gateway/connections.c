@@ -59,14 +59,30 @@ void connections_work(struct connections *list, struct connection *connection)
     unlink_waiting(list, connection);
 }
 
+void connections_shut(struct connections *list, struct connection *connection)
+{
+    unlink_waiting(list, connection);
+    (void)shutdown(connection->fd, SHUT_RDWR);
+}
+
 unsigned connections_cut(struct connections *list, uint64_t since_ms, unsigned count)
 {
     unsigned cut = 0;
     while (cut < count && list->first != NULL && list->first->since_ms < since_ms) {
-        struct connection *connection = list->first;
-        unlink_waiting(list, connection);
-        (void)shutdown(connection->fd, SHUT_RDWR);
+        connections_shut(list, list->first);
         cut++;
     }
     return cut;
+}
+
+struct connection *connections_largest(const struct connections *list, uint64_t since_ms)
+{
+    struct connection *largest = NULL;
+    for (struct connection *connection = list->first;
+         connection != NULL && connection->since_ms < since_ms; connection = connection->next) {
+        if (connection->reply_bytes > (largest != NULL ? largest->reply_bytes : 0)) {
+            largest = connection;
+        }
+    }
+    return largest;
 }

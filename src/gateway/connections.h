@@ -10,12 +10,14 @@
 #define GATEWAY_CONNECTIONS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct connection {
     struct connection *next, *prev; /* in the order of since_ms */
     uint64_t since_ms;              /* waiting since */
     void *request;                  /* http.c's, not completed yet */
+    size_t reply_bytes;             /* of a reply that the client has not taken */
     int fd;
     bool waiting; /* in the list */
 };
@@ -36,5 +38,10 @@ void connections_work(struct connections *list, struct connection *connection);
 /* connections_cut: shut those that have waited since before SINCE_MS, at most COUNT, the longest first. The library then sees
  * their end, and removes them. Returns how many. */
 unsigned connections_cut(struct connections *list, uint64_t since_ms, unsigned count);
+
+/* connections_largest: of those that have waited since before SINCE_MS, the one with the largest reply, of equals the one that has waited
+ * longest; NULL = none has a reply. connections_shut: cut this one. */
+struct connection *connections_largest(const struct connections *list, uint64_t since_ms);
+void connections_shut(struct connections *list, struct connection *connection);
 
 #endif

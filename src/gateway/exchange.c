@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "gateway/quick.h"
+#include "gateway/replies.h"
 #include "gateway/state.h"
 
 /* A parsed value costs some hundred bytes: a body may hold one per so many bytes of the limit of bodies, and a few. */
@@ -455,6 +456,7 @@ void exchange_take(struct rpc_exchange *exchange, struct text *text)
     }
     text_init(text, limit + exchange->count * RPC_ERROR_BYTES_MAX +
                         exchange->gateway->config.body_bytes_max); /* ids */
+    (void)text_room(text, exchange->answered + exchange->count);   /* most of it at once */
     for (size_t i = 0; i < exchange->count; i++) {
         struct rpc_call *call = &exchange->calls[i];
         if (call->id == NULL) {
@@ -478,5 +480,6 @@ void exchange_end(struct rpc_exchange *exchange)
     for (size_t i = 0; i < exchange->count; i++) {
         call_deinit(&exchange->calls[i]);
     }
+    replies_drop(exchange->gateway, exchange->answered);
     free(exchange);
 }

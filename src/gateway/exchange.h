@@ -38,8 +38,9 @@ struct rpc_exchange {
     rpc_exchange_done_fn *done; /* NULL = nobody listens any more */
     void *arg;
     bool is_batch, over_unix;
-    _Atomic size_t answered; /* bytes of results so far, from any thread */
-    size_t waiting;          /* calls that are not answered, and one while beginning */
+    _Atomic size_t
+        answered; /* bytes of results so far, from any thread; counted in the gateway's `replies` */
+    size_t waiting; /* calls that are not answered, and one while beginning */
     size_t count;
     struct rpc_call calls[];
 };

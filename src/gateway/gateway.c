@@ -12,6 +12,7 @@
 #include "gateway/http.h"
 #include "gateway/listener.h"
 #include "gateway/probes.h"
+#include "gateway/replies.h"
 #include "gateway/state.h"
 
 void gateway_config_init(struct gateway_config *config)
@@ -75,6 +76,7 @@ static void on_probe(uv_timer_t *timer)
 {
     struct gateway *gateway = timer->data;
     probes_tick(gateway);
+    replies_cut(gateway);
     if (gateway->tcp != NULL) {
         listener_tick(gateway->tcp);
     }

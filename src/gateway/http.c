@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "gateway/exchange.h"
+#include "gateway/replies.h"
 #include "gateway/state.h"
 
 #define TYPE_JSON   "application/json"
@@ -177,6 +178,7 @@ void http_reply(struct http_request *request, unsigned status, const char *type,
     request->status = status;
     request->reply_type = type;
     request->reply = *reply;
+    replies_hold(request);
     request->state = HTTP_READY;
     text_init(reply, 0);
     if (request->suspended) {
@@ -223,6 +225,7 @@ static void await_client(const struct http_request *request)
 {
     struct connection *connection = listener_connection(request->connection);
     if (connection != NULL) {
+        connection->reply_bytes = request->reply_held;
         connections_wait(&request->listener->connections, connection,
                          uv_now(request->listener->gateway->loop));
     }
@@ -482,12 +485,26 @@ static enum MHD_Result receive(struct http_request *request, const char *upload,
 
 /* ---- JSON-RPC --------------------------------------------------------------------------------------------- */
 
+/* The results have their room. Errors are small but for the ids in them, which are as long as the client likes. */
+static bool has_room(const struct rpc_exchange *exchange, const struct text *reply)
+{
+    const size_t counted = exchange->answered;
+    return reply->len <= counted || replies_have_room(exchange->gateway, reply->len - counted);
+}
+
 static void exchange_reply(struct http_request *request, struct rpc_exchange *exchange)
 {
     struct text text;
     exchange_take(exchange, &text);
+    const bool fits = has_room(exchange, &text);
     exchange_end(exchange);
     request->exchange = NULL;
+    if (!fits) {
+        const struct rpc_error error = replies_overloaded(request->listener->gateway);
+        text_deinit(&text);
+        http_reply_error(request, MHD_HTTP_SERVICE_UNAVAILABLE, &error);
+        return;
+    }
     const unsigned status = text.len > 0 || text.overflow ? MHD_HTTP_OK : MHD_HTTP_NO_CONTENT;
     http_reply(request, status, TYPE_JSON, &text);
 }
@@ -521,6 +538,7 @@ static void work(struct http_request *request)
     if (connection != NULL) {
         connections_work(&request->listener->connections, connection);
     }
+    replies_cut(request->listener->gateway);
     request->state = HTTP_WORKING;
     switch (request->route) {
     case HTTP_RPC:
@@ -588,6 +606,7 @@ void http_completed(void *closure, struct MHD_Connection *connection, void **con
     }
     struct gateway *gateway = request->listener->gateway;
     http_abandon(request);
+    replies_release(request);
     await_client(request);
     if (request->next != NULL) {
         request->next->prev = request->prev;

@@ -51,6 +51,8 @@ struct http_request {
     const char *reply_type;
     const char *allow; /* 405 */
     uint32_t retry_after_ms;
+    size_t reply_held; /* counted in the gateway's `replies` */
+    bool cut;          /* to make room there */
 };
 
 /* Callbacks of the HTTP library; CLOSURE is the listener. */

@@ -16,6 +16,10 @@
 #include "gateway/http.h"
 #include "gateway/state.h"
 
+/* What the kernel keeps of a reply that is not read: without a limit it takes megabytes for each connection, and the node does not see
+ * them. Connections have it from the listening socket. */
+enum { SEND_BUFFER_BYTES = 128 * 1024 };
+
 enum { BACKLOG = 1024, DRAIN_WAIT_MS = 2000, CROWDED_WAIT_MS = 1000 };
 
 /* ---- the loop --------------------------------------------------------------------------------------------- */
@@ -89,12 +93,13 @@ static bool format_bound(struct listener *listener)
 static enum svm_err bind_tcp(struct listener *listener, const struct addrinfo *info, char *reason,
                              size_t reason_size)
 {
-    const int on = 1;
+    const int on = 1, send_buffer = SEND_BUFFER_BYTES;
     listener->fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (listener->fd < 0) {
         return fail(listener, reason, reason_size, "socket", "");
     }
     (void)setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    (void)setsockopt(listener->fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof send_buffer);
     if (bind(listener->fd, info->ai_addr, info->ai_addrlen) != 0) {
         return fail(listener, reason, reason_size, "bind", cure_for(errno));
     }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "gateway/http.h"
+#include "gateway/replies.h"
 #include "gateway/state.h"
 
 #define TYPE_PROMETHEUS "text/plain; version=0.0.4; charset=utf-8"
@@ -211,6 +212,13 @@ static void queues(struct text *text, const struct gateway *gateway, const struc
     }
     one(text, "supervm_http_refused_total", "counter",
         "Requests refused before they reached a method.", gateway->counters.http_refused);
+    one(text, "supervm_http_reply_bytes", "gauge", "Replies that clients have not taken yet.",
+        gateway->replies.bytes);
+    one(text, "supervm_http_reply_bytes_max", "gauge", "Limit of them, beside small ones.",
+        replies_limit(gateway));
+    one(text, "supervm_http_cut_total", "counter",
+        "Connections cut because their reply was not taken and room was needed.",
+        gateway->counters.http_cut);
 }
 
 static const char *method_label(size_t index)

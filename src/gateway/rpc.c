@@ -11,6 +11,7 @@
 
 #include "base/assert.h"
 #include "gateway/exchange.h"
+#include "gateway/replies.h"
 #include "gateway/state.h"
 
 /* What the three kinds of answer point to. Nobody else can make one. */
@@ -59,6 +60,14 @@ static void put_error(struct rpc_call *call, const struct rpc_error *error)
     text_put_char(&call->out, '}');
 }
 
+/* The result cannot be kept. */
+static void unseal(struct rpc_call *call, const struct rpc_error *error)
+{
+    atomic_fetch_sub_explicit(&call->exchange->answered, call->out.len, memory_order_relaxed);
+    text_deinit(&call->out);
+    put_error(call, error);
+}
+
 /* The result has been written: close the object, or say that it was too large. */
 static const struct rpc_answer *seal(struct rpc_call *call)
 {
@@ -68,10 +77,11 @@ static const struct rpc_answer *seal(struct rpc_call *call)
     const size_t before =
         atomic_fetch_add_explicit(&call->exchange->answered, call->out.len, memory_order_relaxed);
     if (call->out.overflow || before > limit - call->out.len) {
-        atomic_fetch_sub_explicit(&call->exchange->answered, call->out.len, memory_order_relaxed);
-        text_deinit(&call->out);
-        put_error(call, &(struct rpc_error){.err = SVM_E_RESPONSE_TOO_LARGE,
-                                            .notes = {{.key = "limit", .number = limit}}});
+        unseal(call, &(struct rpc_error){.err = SVM_E_RESPONSE_TOO_LARGE,
+                                         .notes = {{.key = "limit", .number = limit}}});
+    } else if (!replies_add(call->gateway, call->out.len, before + call->out.len)) {
+        const struct rpc_error error = replies_overloaded(call->gateway);
+        unseal(call, &error);
     }
     return &answer_now;
 }
@@ -216,6 +226,11 @@ static const struct rpc_answer *overloaded(struct rpc_call *call, const char *sc
 static const struct rpc_answer *start(struct rpc_call *call)
 {
     struct gateway *gateway = call->gateway;
+    if (!replies_have_room(gateway,
+                           call->exchange->answered)) { /* a batch; tell before it is done */
+        const struct rpc_error error = replies_overloaded(gateway);
+        return rpc_fail_error(call, &error);
+    }
     if (gateway->calls >= gateway->config.calls_max) {
         return overloaded(call, "calls", gateway->config.calls_max);
     }

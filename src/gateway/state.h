@@ -29,6 +29,13 @@ struct probes {
     size_t count;
 };
 
+/* Bytes of replies that are made and not taken (replies.h). */
+struct replies {
+    _Atomic uint64_t bytes; /* any thread */
+    uint64_t leaving;       /* of them, of connections that are cut */
+    uint64_t looked_ms;     /* when room was made last */
+};
+
 /* Counters of the gateway; index RPC_METHODS_MAX stands for unknown methods. */
 struct gateway_counters {
     uint64_t requests[RPC_METHODS_MAX + 1][SVM_ERR_COUNT]; /* by public error, SVM_OK = answered */
@@ -36,6 +43,7 @@ struct gateway_counters {
     uint64_t duration_us[RPC_METHODS_MAX + 1];
     uint64_t submitted[GATEWAY_TRANSPORTS];
     uint64_t http_refused; /* requests refused before they reached a method */
+    uint64_t http_cut;     /* connections cut because their reply was not taken */
 };
 
 /* The accounts of the development genesis, and behind them the faucet. */
@@ -59,9 +67,10 @@ struct gateway {
     struct http_request *requests; /* all, for the end */
     size_t requests_count;
     uint64_t body_bytes; /* received and not yet parsed, all connections together */
-    size_t calls;        /* in flight */
-    size_t blocking;     /* of them on the pool */
-    size_t waiters;      /* items of wait groups */
+    struct replies replies;
+    size_t calls;    /* in flight */
+    size_t blocking; /* of them on the pool */
+    size_t waiters;  /* items of wait groups */
 
     bool draining, ready, closing, stopped;
     gateway_drained_fn *drained;

@@ -5,6 +5,7 @@
 #include "base/bytes.h"
 #include "gateway/convert.h"
 #include "gateway/http.h"
+#include "gateway/replies.h"
 #include "gateway/state.h"
 
 enum { RECORD_BYTES = 48, NO_PATH = 0xff };
@@ -181,6 +182,11 @@ static void submit(struct http_request *request, size_t count, enum svm_wait wai
                    uint32_t timeout_ms)
 {
     struct gateway *gateway = request->listener->gateway;
+    if (!replies_have_room(gateway, count * RECORD_BYTES)) {
+        const struct rpc_error error = replies_overloaded(gateway);
+        http_reply_error(request, MHD_HTTP_SERVICE_UNAVAILABLE, &error);
+        return;
+    }
     struct stream *stream = calloc(1, sizeof *stream + count * sizeof stream->txs[0]);
     struct wait_group *group = stream != NULL && gateway->calls < gateway->config.calls_max
                                    ? waits_create(gateway, count, WAIT_BRIEF)

@@ -86,6 +86,8 @@ static void leave(int fd, uint64_t begun)
     }
     FUZZ_CHECK(node.gateway->body_bytes == 0, "%zu bytes of bodies are held",
                (size_t)node.gateway->body_bytes);
+    FUZZ_CHECK(node.gateway->replies.bytes == 0, "%zu bytes of replies are held",
+               (size_t)node.gateway->replies.bytes);
 }
 
 /* talk: send BYTES in PIECES and take the answer, until there is nothing more to come. */

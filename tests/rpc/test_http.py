@@ -524,14 +524,14 @@ def test_replies_together():
     limit = 16 * (2 << 20)
     with dev('--rpc.response_bytes_max', '2MiB') as node:
         before = peak_mib(node)
-        held = [ask_and_not_read(node, 17) for _ in range(150)]
+        held = [ask_and_not_read(node, 26) for _ in range(150)]
         seen = set()
         end = time.monotonic() + 20
         taken = 0
         while taken < 3:
             assert time.monotonic() < end, f'nobody makes room: {taken} large answers in 20 s'
             assert 'result' in exchange(node.address, request(), timeout=30).json
-            got = exchange(node.address, request(body=json.dumps(DISCOVER * 17)), timeout=30)
+            got = exchange(node.address, request(body=json.dumps(DISCOVER * 26)), timeout=30)
             if got.status == 200 and all('result' in r for r in got.json):
                 taken += 1
             for r in got.json if got.status == 200 else [got.json]:
@@ -540,7 +540,7 @@ def test_replies_together():
                     assert (data['name'], data['scope'], data['limit']) == ('OVERLOADED', 'replies', limit), r
                     assert data['retryAfterMs'] > 0, r
                     seen.add(data['name'])
-            held += [ask_and_not_read(node, 17) for _ in range(5)]
+            held += [ask_and_not_read(node, 26) for _ in range(5)]
             time.sleep(0.2)
         assert seen == {'OVERLOADED'}, 'the limit was not met'
         assert gauge(node, 'supervm_http_cut_total') > 0
