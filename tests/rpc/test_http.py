@@ -2,6 +2,7 @@
 import base64
 import contextlib
 import json
+import select
 import socket
 import struct
 import time
@@ -553,3 +554,31 @@ def test_replies_together():
             assert time.monotonic() < end, 'what was held is not given back'
             time.sleep(0.1)
         return seen
+
+
+def test_a_call_among_batches():
+    """Batches that come together take turns with others: a call that comes behind them is not the last to be answered."""
+    with dev() as node:
+        batches = [connect(node) for _ in range(60)]
+        with connect(node) as single:
+            for s in batches:
+                s.sendall(request(body=json.dumps(DISCOVER * 20)))
+            single.sendall(request())
+            assert 'result' in Reply(read_reply(single)).json
+            answered = len(select.select(batches, [], [], 0)[0])
+        assert answered < len(batches), 'the call had to wait for every batch'
+        for s in batches:
+            assert len(Reply(read_reply(s)).json) == 20
+            s.close()
+
+
+def test_batches_that_leave():
+    """Batches that wait for their turn go with their clients, and hold nobody's end."""
+    with dev() as node:
+        for s in [ask_and_not_read(node, 20) for _ in range(40)]:
+            s.close()
+        assert 'result' in exchange(node.address, request()).json
+        batches = [ask_and_not_read(node, 20) for _ in range(40)]
+        assert node.stop() == 0
+        for s in batches:
+            s.close()
