@@ -53,6 +53,7 @@ static void on_prepare(uv_prepare_t *prepare)
     if (gateway->local != NULL && gateway->local->due) {
         listener_run(gateway->local);
     }
+    turns_end(gateway);
 }
 
 static void on_deadlines(uv_timer_t *timer)
@@ -92,11 +93,13 @@ static void open_handles(struct gateway *gateway)
     (void)uv_prepare_init(loop, &gateway->prepare);
     (void)uv_timer_init(loop, &gateway->deadline_timer);
     (void)uv_timer_init(loop, &gateway->probe_timer);
+    (void)uv_idle_init(loop, &gateway->idle);
     gateway->wake.data = gateway;
     gateway->prepare.data = gateway;
     gateway->deadline_timer.data = gateway;
     gateway->probe_timer.data = gateway;
-    gateway->handles += 4;
+    gateway->idle.data = gateway;
+    gateway->handles += 5;
     (void)uv_prepare_start(&gateway->prepare, on_prepare);
     (void)uv_timer_start(&gateway->probe_timer, on_probe, 0, PROBES_TICK_MS);
 }
@@ -287,6 +290,7 @@ static void close_handles(struct gateway *gateway)
     uv_close((uv_handle_t *)&gateway->prepare, on_closed);
     uv_close((uv_handle_t *)&gateway->deadline_timer, on_closed);
     uv_close((uv_handle_t *)&gateway->probe_timer, on_closed);
+    uv_close((uv_handle_t *)&gateway->idle, on_closed);
 }
 
 /* Requests of which the reply is being sent count as well: an answer that was given is delivered. */

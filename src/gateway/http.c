@@ -532,12 +532,17 @@ static void begin_rpc(struct http_request *request)
     }
 }
 
-static void work(struct http_request *request)
+/* From here on it is the client that waits. */
+static void await_node(const struct http_request *request)
 {
     struct connection *connection = listener_connection(request->connection);
     if (connection != NULL) {
         connections_work(&request->listener->connections, connection);
     }
+}
+
+void http_work(struct http_request *request)
+{
     replies_cut(request->listener->gateway);
     request->state = HTTP_WORKING;
     switch (request->route) {
@@ -584,14 +589,17 @@ enum MHD_Result http_access(void *closure, struct MHD_Connection *connection, co
         return MHD_NO;
     }
     if (request->state == HTTP_RECEIVING) {
-        work(request);
-        if (request->state == HTTP_WORKING) {
+        await_node(request);
+        if (turns_take(request)) {
+            http_work(request);
+        }
+        if (request->state != HTTP_READY) {
             request->suspended = true;
             MHD_suspend_connection(connection);
             return MHD_YES;
         }
     }
-    SVM_ASSERT(request->state != HTTP_WORKING);
+    SVM_ASSERT(request->state == HTTP_READY || request->state == HTTP_SWALLOWING);
     return queue_reply(request);
 }
 
@@ -640,6 +648,7 @@ void http_forget(struct MHD_Connection *connection, const struct connection *kno
 
 void http_abandon(struct http_request *request)
 {
+    turns_leave(request);
     if (request->exchange != NULL) {
         exchange_end(request->exchange);
         request->exchange = NULL;

@@ -1,6 +1,6 @@
 /* gateway/http.h - HTTP requests: what is accepted, where it goes, what goes back.
  *
- *      headers --> checks: framing, Host, route, method, content type, size --> body --> route --> reply
+ *      headers --> checks: framing, Host, route, method, content type, size --> body --> (in line) --> route --> reply
  *
  * A request that is refused by its headers is answered with the right status and a JSON-RPC error. Replies that take time
  * suspend the connection; the route calls http_reply later.
@@ -53,6 +53,8 @@ struct http_request {
     uint32_t retry_after_ms;
     size_t reply_held; /* counted in the gateway's `replies` */
     bool cut;          /* to make room there */
+    bool in_line;      /* turns.c's: suspended, its body is whole */
+    struct http_request *line_next, *line_prev;
 };
 
 /* Callbacks of the HTTP library; CLOSURE is the listener. */
@@ -70,6 +72,9 @@ void http_forget(struct MHD_Connection *connection, const struct connection *kno
 void http_reply(struct http_request *request, unsigned status, const char *type,
                 struct text *reply);
 void http_reply_error(struct http_request *request, unsigned status, const struct rpc_error *error);
+
+/* http_work: the body is whole and it is REQUEST's turn. */
+void http_work(struct http_request *request);
 
 /* http_query: is there a parameter NAME in the URL? VALUE_OUT is NULL when it has no value. */
 bool http_query(const struct http_request *request, const char *name, const char **value_out);

@@ -10,6 +10,7 @@
 #include "gateway/deadlines.h"
 #include "gateway/gateway.h"
 #include "gateway/rpc.h"
+#include "gateway/turns.h"
 #include "gateway/waits.h"
 
 struct listener;
@@ -60,9 +61,11 @@ struct gateway {
     uv_prepare_t prepare;
     uv_timer_t deadline_timer;
     uv_timer_t probe_timer;
+    uv_idle_t idle;   /* runs while batches are in line */
     unsigned handles; /* not yet closed */
     struct deadlines deadlines;
     struct wait_queue queue; /* empty between two turns of the loop */
+    struct turns turns;
 
     struct http_request *requests; /* all, for the end */
     size_t requests_count;
