@@ -333,7 +333,22 @@ def test_stream_refused():
         stream(node, [], raw=b'\xff\xff\xff\xffabc').error(400, 'INVALID_REQUEST')
         seen |= stream(node, [b'a'] * 3).error(413, 'LIMIT_EXCEEDED')
         seen |= stream(node, [b'a'], '?wait=soon').error(400, 'INVALID_PARAMS')
-        stream(node, [b'a'], '?timeoutMs=x').error(400, 'INVALID_PARAMS')
+        cases = {  # the query: the parameter, what was expected, what was got
+            '?wait=soon': ('wait', 'one of none executed durable', 'soon'),
+            '?wait': ('wait', 'one of none executed durable', 'nothing'),
+            '?timeoutMs=x': ('timeoutMs', 'a number of at most 9 digits', 'x'),
+            '?timeoutMs=': ('timeoutMs', 'a number of at most 9 digits', ''),
+            '?wiat=none': ('wiat', 'a parameter of this path: wait, timeoutMs', 'an unknown name'),
+            '?wait=none&x=1': ('x', 'a parameter of this path: wait, timeoutMs', 'an unknown name'),
+            '?Wait=none': ('Wait', 'a parameter of this path: wait, timeoutMs', 'an unknown name'),
+            '?wait=none&wait=durable': ('wait', 'once', 'twice'),
+            '?' + 'y' * 9000: ('y' * 64, 'a parameter of this path: wait, timeoutMs', 'an unknown name'),
+        }
+        for query, (param, expected, got) in cases.items():
+            reply = stream(node, [b'a'], query)
+            reply.error(400, 'INVALID_PARAMS')
+            data = reply.json['error']['data']
+            assert (data['param'], data['expected'], data['got']) == (param, expected, got), (query[:80], data)
         exchange(node.address, request('POST', '/v1/tx', b'')).error(415, 'INVALID_REQUEST')
         assert len(records(stream(node, [b'a'] * 2))) == 2
         return seen
