@@ -1,4 +1,5 @@
 /* POST /v1/tx: many transactions in one body, without JSON. docs/rpc/binary.md is the format. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -150,33 +151,80 @@ static void cut_frames(struct stream *stream, const uint8_t *body)
     }
 }
 
-static bool query_wait(struct http_request *request, enum svm_wait *wait_out,
-                       uint32_t *timeout_ms_out)
+/* ---- the query -------------------------------------------------------------------------------------------- */
+
+enum { QUERY_SHOWN_MAX = 64 };
+
+struct query {
+    enum svm_wait wait;
+    uint32_t timeout_ms; /* at most, until the query names less */
+    bool has_wait, has_timeout;
+    const char *expected; /* what is wrong; NULL = nothing */
+    char param[QUERY_SHOWN_MAX + 1], got[QUERY_SHOWN_MAX + 1];
+};
+
+static enum MHD_Result query_fail(struct query *query, const char *param, const char *expected,
+                                  const char *got)
+{
+    query->expected = expected;
+    snprintf(query->param, sizeof query->param, "%s", param);
+    snprintf(query->got, sizeof query->got, "%s", got != NULL ? got : "nothing");
+    return MHD_NO;
+}
+
+static enum MHD_Result query_wait(struct query *query, const char *name, const char *value)
 {
     static const char *const names[] = {"none", "executed", "durable"};
-    const char *value;
-    *wait_out = SVM_WAIT_DURABLE;
-    *timeout_ms_out = request->listener->gateway->config.request_timeout_ms;
-    if (http_query(request, "wait", &value)) {
-        int i = 0;
-        while (i < 3 && (value == NULL || strcmp(names[i], value) != 0)) {
-            i++;
-        }
-        if (i == 3) {
-            return false;
-        }
-        *wait_out = (enum svm_wait)i;
+    int i = 0;
+    while (i < 3 && (value == NULL || strcmp(names[i], value) != 0)) {
+        i++;
     }
-    if (http_query(request, "timeoutMs", &value)) {
-        if (value == NULL || value[0] == '\0' || strlen(value) > 9 ||
-            strspn(value, "0123456789") != strlen(value)) {
-            return false;
-        }
-        const uint32_t asked = (uint32_t)strtoul(value, NULL, 10);
-        *timeout_ms_out = asked < *timeout_ms_out ? asked : *timeout_ms_out;
+    if (i == 3) {
+        return query_fail(query, name, "one of none executed durable", value);
     }
-    return true;
+    query->wait = (enum svm_wait)i;
+    return MHD_YES;
 }
+
+static enum MHD_Result query_timeout(struct query *query, const char *name, const char *value)
+{
+    if (value == NULL || value[0] == '\0' || strlen(value) > 9 ||
+        strspn(value, "0123456789") != strlen(value)) {
+        return query_fail(query, name, "a number of at most 9 digits", value);
+    }
+    const uint32_t asked = (uint32_t)strtoul(value, NULL, 10);
+    query->timeout_ms = asked < query->timeout_ms ? asked : query->timeout_ms;
+    return MHD_YES;
+}
+
+static enum MHD_Result query_take(void *arg, enum MHD_ValueKind kind, const char *name,
+                                  const char *value)
+{
+    struct query *query = arg;
+    (void)kind;
+    const bool is_wait = strcmp(name, "wait") == 0;
+    if (!is_wait && strcmp(name, "timeoutMs") != 0) {
+        return query_fail(query, name, "a parameter of this path: wait, timeoutMs",
+                          "an unknown name");
+    }
+    bool *seen = is_wait ? &query->has_wait : &query->has_timeout;
+    if (*seen) {
+        return query_fail(query, name, "once", "twice");
+    }
+    *seen = true;
+    return is_wait ? query_wait(query, name, value) : query_timeout(query, name, value);
+}
+
+static void refuse_query(struct http_request *request, const struct query *query)
+{
+    const struct rpc_error error = {.err = SVM_E_INVALID_PARAMS,
+                                    .notes = {{.key = "param", .text = query->param},
+                                              {.key = "expected", .text = query->expected},
+                                              {.key = "got", .text = query->got}}};
+    http_reply_error(request, MHD_HTTP_BAD_REQUEST, &error);
+}
+
+/* ---- running ---------------------------------------------------------------------------------------------- */
 
 static void submit(struct http_request *request, size_t count, enum svm_wait wait,
                    uint32_t timeout_ms)
@@ -213,12 +261,11 @@ static void submit(struct http_request *request, size_t count, enum svm_wait wai
 void stream_begin(struct http_request *request)
 {
     const struct gateway_config *config = &request->listener->gateway->config;
-    enum svm_wait wait;
-    uint32_t timeout_ms;
+    struct query query = {.wait = SVM_WAIT_DURABLE, .timeout_ms = config->request_timeout_ms};
     size_t count = 0, offset = 0;
-    if (!query_wait(request, &wait, &timeout_ms)) {
-        refuse(request, SVM_E_INVALID_PARAMS,
-               "wait is none, executed or durable; timeoutMs is a number", 0, 0);
+    (void)MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, query_take, &query);
+    if (query.expected != NULL) {
+        refuse_query(request, &query);
     } else if (!count_frames(&count, &offset, (const uint8_t *)request->body, request->body_len)) {
         refuse(request, SVM_E_INVALID_REQUEST, "the body ends inside a length-prefixed transaction",
                0, offset);
@@ -226,6 +273,6 @@ void stream_begin(struct http_request *request)
         refuse(request, SVM_E_LIMIT_EXCEEDED, "the body has more transactions than the limit",
                config->stream_items_max, count);
     } else {
-        submit(request, count, wait, timeout_ms);
+        submit(request, count, query.wait, query.timeout_ms);
     }
 }

@@ -99,7 +99,14 @@ object_list_by_owner_handle(struct rpc_call *call,
     struct svm_snapshot *snapshot = NULL;
     struct svm_id after;
     if (params->has_cursor && !cursor_parse(&after, params)) {
-        return rpc_fail(call, SVM_E_BAD_CURSOR);
+        return rpc_fail_error(
+            call,
+            &(struct rpc_error){
+                .err = SVM_E_BAD_CURSOR,
+                .notes = {{.key = "param", .text = "cursor"},
+                          {.key = "expected",
+                           .text = "nextCursor of the page before, with the same owner and kind"},
+                          {.key = "got", .text = params->cursor}}});
     }
     const enum svm_err err = svm_snapshot_open(rpc_engine(call), &snapshot);
     if (err != SVM_OK) {
