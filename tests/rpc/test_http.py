@@ -364,6 +364,15 @@ def test_stream_told_to_come_again():
         return {'OVERLOADED'}
 
 
+def test_stream_beyond_the_waiters():
+    with dev('--rpc.stream_items_max', '1000000') as node:
+        reply = stream(node, [b''] * 140000)
+        seen = reply.error(503, 'OVERLOADED')
+        data = reply.json['error']['data']
+        assert data['scope'] == 'waiters' and data['limit'] == 1 << 17 and reply.headers['retry-after'], data
+        return seen
+
+
 def test_silence():
     """A request that never ends is cut off after the idle timeout; others are served meanwhile."""
     with dev('--rpc.idle_timeout', '1s') as node:
