@@ -119,11 +119,16 @@ static void refuse(struct http_request *request, enum svm_err err, const char *m
         .message = message,
         .notes = {{.key = limit > 0 ? "limit" : "offset", .number = limit > 0 ? limit : got},
                   {.key = limit > 0 ? "got" : NULL, .number = got}}};
-    http_reply_error(request,
-                     err == SVM_E_OVERLOADED ? MHD_HTTP_SERVICE_UNAVAILABLE
-                     : limit > 0             ? MHD_HTTP_CONTENT_TOO_LARGE
-                                             : MHD_HTTP_BAD_REQUEST,
+    http_reply_error(request, limit > 0 ? MHD_HTTP_CONTENT_TOO_LARGE : MHD_HTTP_BAD_REQUEST,
                      &error);
+}
+
+static void refuse_busy(struct http_request *request, const char *scope, uint64_t limit)
+{
+    const struct rpc_error error = {
+        .err = SVM_E_OVERLOADED,
+        .notes = {{.key = "scope", .text = scope}, {.key = "limit", .number = limit}}};
+    http_reply_error(request, MHD_HTTP_SERVICE_UNAVAILABLE, &error);
 }
 
 /* Count the frames of the body; false = the last one is cut, at OFFSET_OUT. */
@@ -231,17 +236,18 @@ static void submit(struct http_request *request, size_t count, enum svm_wait wai
 {
     struct gateway *gateway = request->listener->gateway;
     if (!replies_have_room(gateway, count * RECORD_BYTES)) {
-        const struct rpc_error error = replies_overloaded(gateway);
-        http_reply_error(request, MHD_HTTP_SERVICE_UNAVAILABLE, &error);
+        refuse_busy(request, "replies", replies_limit(gateway));
+        return;
+    }
+    if (gateway->calls >= gateway->config.calls_max) {
+        refuse_busy(request, "calls", gateway->config.calls_max);
         return;
     }
     struct stream *stream = calloc(1, sizeof *stream + count * sizeof stream->txs[0]);
-    struct wait_group *group = stream != NULL && gateway->calls < gateway->config.calls_max
-                                   ? waits_create(gateway, count, WAIT_BRIEF)
-                                   : NULL;
+    struct wait_group *group = stream != NULL ? waits_create(gateway, count, WAIT_BRIEF) : NULL;
     if (group == NULL) {
         free(stream);
-        refuse(request, SVM_E_OVERLOADED, NULL, 0, 0);
+        refuse_busy(request, "waiters", GATEWAY_WAITERS_MAX);
         return;
     }
     *stream = (struct stream){.request = request, .gateway = gateway, .count = count};
