@@ -451,6 +451,25 @@ def test_odd_headers():
             exchange(node.address, request('GET', path, '')).error(404, 'NOT_FOUND')
 
 
+def test_what_the_library_refuses():
+    """The status is right, whatever page comes with it (docs/rpc/index.md); the next request is served."""
+    head = b'POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n'
+    cases = {
+        400: [head + b'Content-Length: abc\r\n\r\n', head + b'no colon\r\n\r\n', head + b'Transfer-Encoding: chunked\r\n\r\nzz\r\n'],
+        413: [head + b'Content-Length: 99999999999999999999999\r\n\r\n',
+              head + b'Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n'],
+        414: [b'GET /' + b'a' * 40000 + b' HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n'],
+        431: [head + b'X: ' + b'a' * 40000 + b'\r\n\r\n'],
+        505: [b'GET /livez HTTP/2.0\r\nHost: 127.0.0.1\r\n\r\n'],
+    }
+    with dev() as node:
+        for status, raws in cases.items():
+            for raw in raws:
+                reply = exchange(node.address, raw)
+                assert reply.status == status and reply.headers['connection'] == 'close', (raw[:99], reply.status)
+        assert exchange(node.address, request()).status == 200
+
+
 def test_empty_body():
     with dev() as node:
         data = exchange(node.address, request(body='')).json['error']['data']
