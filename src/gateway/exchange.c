@@ -456,7 +456,9 @@ void exchange_take(struct rpc_exchange *exchange, struct text *text)
     }
     text_init(text, limit + exchange->count * RPC_ERROR_BYTES_MAX +
                         exchange->gateway->config.body_bytes_max); /* ids */
-    (void)text_room(text, exchange->answered + exchange->count);   /* most of it at once */
+    if (exchange->answered > 0) {
+        (void)text_room(text, exchange->answered + exchange->count); /* most of it at once */
+    }
     for (size_t i = 0; i < exchange->count; i++) {
         struct rpc_call *call = &exchange->calls[i];
         if (call->id == NULL) {

@@ -572,8 +572,8 @@ def test_replies_together():
         seen = set()
         end = time.monotonic() + 20
         taken = 0
-        while taken < 3:
-            assert time.monotonic() < end, f'nobody makes room: {taken} large answers in 20 s'
+        while taken < 3 or not seen:
+            assert time.monotonic() < end, f'in 20 s: {taken} large answers, refused with {seen}'
             assert 'result' in exchange(node.address, request(), timeout=30).json
             got = exchange(node.address, request(body=json.dumps(DISCOVER * 26)), timeout=30)
             if got.status == 200 and all('result' in r for r in got.json):
@@ -584,9 +584,8 @@ def test_replies_together():
                     assert (data['name'], data['scope'], data['limit']) == ('OVERLOADED', 'replies', limit), r
                     assert data['retryAfterMs'] > 0, r
                     seen.add(data['name'])
-            held += [ask_and_not_read(node, 26) for _ in range(5)]
+            held += [ask_and_not_read(node, 26) for _ in range(2 if seen else 20)]
             time.sleep(0.2)
-        assert seen == {'OVERLOADED'}, 'the limit was not met'
         assert gauge(node, 'supervm_http_cut_total') > 0
         assert gauge(node, 'supervm_http_reply_bytes') <= limit + 1024 * 65536
         assert peak_mib(node) - before < 130, (before, peak_mib(node))
