@@ -143,7 +143,9 @@ typedef void svm_submit_fn(void *arg, const struct svm_outcome *outcome);
 /* svm_submit: hand in SignedTransaction BYTES (copied).
  *   callback  runs exactly once when SVM_OK is returned, and never otherwise
  * Returns  SVM_OK; SVM_E_OVERLOADED, SVM_E_SHUTTING_DOWN, SVM_E_TX_TOO_LARGE, SVM_E_STORAGE_READ_ONLY with REFUSAL
- *          (may be NULL) filled. */
+ *          (may be NULL) filled.
+ * In memory mode beyond cache_bytes, what leaves less in memory than it finds is executed; anything else is refused with
+ * SVM_E_STORAGE_READ_ONLY in the callback. */
 SVM_MUST_USE enum svm_err svm_submit(struct svm_engine *engine, struct svm_bytes bytes,
                                      enum svm_wait wait, svm_submit_fn *callback, void *arg,
                                      struct svm_refusal *refusal);
@@ -296,7 +298,7 @@ SVM_MUST_USE enum svm_err svm_state_hash(struct svm_snapshot *snapshot,
 /* Cells: a key-value space beside the objects, keys of 1..64 bytes, MVCC with snapshot reads, own writes seen, every read
  * validated at commit (absence included): serializable. One thread at a time may use a transaction. */
 struct svm_cell_txn;
-/* svm_cell_begin: start at the newest snapshot. Returns SVM_OK, SVM_E_OVERLOADED (sessions_max), SVM_E_SHUTTING_DOWN. */
+/* svm_cell_begin: start at the newest snapshot. Returns SVM_OK, SVM_E_OVERLOADED (sessions_max), SVM_E_SHUTTING_DOWN, SVM_E_STORAGE_READ_ONLY. */
 SVM_MUST_USE enum svm_err svm_cell_begin(struct svm_engine *engine, struct svm_cell_txn **txn_out);
 /* svm_cell_get: VALUE_OUT is borrowed until the transaction ends.
  * Returns SVM_OK, SVM_E_NOT_FOUND (tracked as read), SVM_E_SNAPSHOT_TOO_OLD, SVM_E_LIMIT_EXCEEDED, SVM_E_IO. */
@@ -312,7 +314,8 @@ SVM_MUST_USE enum svm_err svm_cell_del(struct svm_cell_txn *txn, struct svm_byte
 /* svm_cell_commit: ends TXN whatever it returns.
  *   seq_out  out  may be NULL; position (a read-only transaction: its snapshot)
  *   key_out  out  may be NULL; on CONFLICT the key that was lost, on BUSY the one that stayed claimed
- * Returns SVM_OK (readable, and durable when the WAIT is SVM_WAIT_DURABLE), SVM_E_CONFLICT, SVM_E_BUSY, SVM_E_OVERLOADED. */
+ * Returns SVM_OK (readable, and durable when the WAIT is SVM_WAIT_DURABLE), SVM_E_CONFLICT, SVM_E_BUSY, SVM_E_OVERLOADED,
+ *         SVM_E_STORAGE_READ_ONLY (begun in memory mode beyond cache_bytes, and it would leave no less in memory than it finds). */
 struct svm_cell_key {
     uint8_t b[SVM_CELL_KEY_MAX];
     uint8_t len;
@@ -395,7 +398,7 @@ struct svm_stats {
     uint64_t log_paced_us; /* groups have waited so long because the state was behind */
     uint64_t state_rows_written, history_pruned, receipts_pruned;
     uint64_t receipts_bytes; /* in memory, with the table of their digests */
-    bool read_only;
+    bool read_only; /* there is no room for more: svm_health says of what, and what is taken yet */
     /* queues */
     uint64_t inflight, inflight_max, ordered_waiting, waiters;
     uint32_t workers;

@@ -203,7 +203,9 @@ static void examine_node(const struct cli *cli, const json_t *info)
         }
     }
     if (client_call(cli, "stats_storage", NULL, &storage, NULL) == CLI_OK) {
-        const bool read_only = json_is_true(json_object_get(storage, "readOnly"));
+        const bool read_only =
+            json_is_true(json_object_get(storage, "readOnly")) &&
+            strcmp(string(info, "durability", NULL), "memory") != 0; /* node_health told that */
         find(read_only ? FINDING_BAD : FINDING_OK, "the disk has %lld MiB free%s",
              (long long)(number(storage, "diskFreeBytes", NULL) >> 20),
              read_only ? ", which is too little: writes are refused" : "");

@@ -245,6 +245,22 @@ static void stamp(struct svm_cell_txn *txn, uint64_t seq, bool is_void)
 
 /* ---- one attempt ------------------------------------------------------------------------------------------------------ */
 
+/* Do TXN's writes, which are claimed, leave less in memory than they find? */
+static bool frees(const struct svm_cell_txn *txn)
+{
+    uint64_t found = 0, left = 0;
+    for (uint32_t i = 0; i < txn->write_count; i++) {
+        const struct cell_entry *entry = &txn->entries[txn->writes[i]];
+        const struct mvcc_version *was = mvcc_newest(entry->head);
+        left += mvcc_version_size(entry->version);
+        if (was)
+            found += mvcc_version_size(was) + (entry->version->tombstone && !was->tombstone);
+        else
+            left += ROOM_ENTRY_BYTES;
+    }
+    return left < found;
+}
+
 static enum svm_err prepare(struct svm_cell_txn *txn, struct svm_cell_key *key_out)
 {
     struct svm_engine *engine = txn->engine;
@@ -252,6 +268,8 @@ static enum svm_err prepare(struct svm_cell_txn *txn, struct svm_cell_key *key_o
     enum svm_err err = claim(txn, key_out);
     if (err == SVM_OK)
         err = reads_hold(txn, key_out);
+    if (err == SVM_OK && txn->must_free && !frees(txn))
+        err = SVM_E_STORAGE_READ_ONLY;
     if (err != SVM_OK)
         return err;
     number_versions(txn);

@@ -16,8 +16,7 @@
 static enum svm_err run_once(struct svm_cell_txn *txn, svm_cell_fn *fn, void *arg,
                              uint64_t *seq_out, struct svm_cell_key *key_out)
 {
-    struct svm_engine *engine = txn->engine;
-    enum svm_err err = cell_admit(engine);
+    enum svm_err err = cell_admit(txn);
     if (err != SVM_OK)
         return err;
     cell_start(txn);
@@ -29,7 +28,7 @@ static enum svm_err run_once(struct svm_cell_txn *txn, svm_cell_fn *fn, void *ar
     }
     err = cell_commit(txn, seq_out, key_out);
     if (err == SVM_OK) /* the next one, of this thread or of whoever it tells, finds the writes */
-        cell_await(engine, *seq_out);
+        cell_await(txn->engine, *seq_out);
     return err;
 }
 

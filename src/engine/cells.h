@@ -53,6 +53,7 @@ static inline void cell_count(_Atomic uint64_t *counter)
 struct svm_cell_txn {
     _Alignas(128) _Atomic int session; /* enum session_state */
     bool pinned;
+    bool must_free; /* begun while there was room for nothing else */
     struct svm_engine *engine;
     struct mvcc_thread *thread; /* NULL before the first use */
     struct mvcc_pin pin;        /* its slot is kept in mind from one transaction to the next */
@@ -78,8 +79,8 @@ struct svm_cell_txn {
 struct svm_cell_txn *session_take(struct svm_engine *engine, enum session_state state,
                                   enum svm_err *err_out);
 void session_give(struct svm_cell_txn *txn);
-/* cell_admit: may a transaction begin now? SVM_OK, SHUTTING_DOWN, STORAGE_READ_ONLY, OVERLOADED. */
-enum svm_err cell_admit(struct svm_engine *engine);
+/* cell_admit: may TXN begin now? SVM_OK, SHUTTING_DOWN, STORAGE_READ_ONLY, OVERLOADED. */
+enum svm_err cell_admit(struct svm_cell_txn *txn);
 /* cell_start: TXN, a session that was taken, is an empty transaction. cell_pin: its snapshot, once; false = no slot.
  * cell_end: lets go of everything but the session. */
 void cell_start(struct svm_cell_txn *txn);

@@ -511,6 +511,24 @@ static bool reserve_frame(struct engine_record *record, size_t size)
     return true;
 }
 
+/* Does A leave less in memory than it finds? A tombstone stays, but nobody owns it; what changes hands may make a new owner known. */
+static bool frees(const struct attempt *a)
+{
+    const struct exec_result *result = &a->result;
+    uint64_t found = 0, left = (uint64_t)result->transfers * ROOM_ENTRY_BYTES;
+    for (uint16_t i = 0; i < result->write_count; i++) {
+        const struct model_write *w = &result->writes[i];
+        left += model_object_size(w->object->type_len, w->object->data_len);
+        if (w->input < 0) {
+            left += ROOM_ENTRY_BYTES;
+            continue;
+        }
+        const struct model_object *was = a->objects[w->input];
+        found += model_object_size(was->type_len, was->data_len) + w->object->deleted;
+    }
+    return left < found;
+}
+
 /* Everything that can fail is done here, before seq. */
 static enum attempt_result prepare(struct engine_worker *worker, struct attempt *a,
                                    uint64_t node_ms, struct svm_refusal *refusal)
@@ -524,6 +542,10 @@ static enum attempt_result prepare(struct engine_worker *worker, struct attempt 
         return ATTEMPT_REFUSED;
     }
     a->applied = true;
+    if (a->job->must_free && !frees(a)) {
+        room_refuse(refusal, ROOM_TO_FREE);
+        return ATTEMPT_REFUSED;
+    }
     a->job->opened_ns = worker->group->now_ns;
     fill_effects(a, &effects, 0, node_ms);
     size_t size = model_effects_size(&effects);

@@ -260,6 +260,17 @@ struct engine_record {
     uint64_t seq, node_ms;
 };
 
+/* Is there room for more? */
+enum engine_room {
+    ROOM_ENOUGH,
+    ROOM_TO_FREE, /* in memory mode: for what leaves less than it finds, as counted below; otherwise for nothing */
+    ROOM_UNCOLLECTED, /* and that has used up its reserve */
+    ROOM_NO_RECEIPTS,
+    ROOM_NO_DISK
+};
+/* What a new object, cell or owner counts beside its bytes: more than its head, its place in the index and its entry with its owner take. */
+enum { ROOM_ENTRY_BYTES = 512 };
+
 enum job_state { JOB_NEW, JOB_ROUTED, JOB_ORDERED };
 
 /* One admitted transaction: a credit. Allocated at start; goes from free ring to worker to committer to free ring. */
@@ -286,6 +297,7 @@ struct engine_job {
     struct mvcc_head **heads;    /* one per input, held up to held_count */
     uint16_t held_count;
     bool has_exact, answered, digest_known;
+    bool must_free; /* admitted while there was room for nothing else */
     enum svm_path path;
     enum svm_fallback fallback;
     struct svm_id fallback_object;
@@ -392,7 +404,8 @@ struct svm_engine {
     /* In flight is what was admitted less what was released. Each has a line of its own: one is the submitters', the other the completers'. */
     _Alignas(128) _Atomic uint64_t admitted;
     _Alignas(128) _Atomic uint64_t released;
-    _Alignas(128) _Atomic bool draining, read_only, clock_fault;
+    _Alignas(128) _Atomic bool draining, clock_fault;
+    _Atomic uint8_t room;      /* enum engine_room; room.c */
     _Atomic uint32_t retry_ms; /* what those are told who find the node at capacity; maintain.c */
     _Atomic int fatal;         /* enum svm_err */
     _Atomic uint64_t calls;    /* svm_submit calls inside: drain waits for them */
@@ -451,7 +464,8 @@ struct svm_engine {
         uint64_t kept;  /* versions behind the newest that it found no reason to remove */
         uint64_t floor; /* while this was the floor: they may be removed when it has moved */
         uint64_t removed, took_ns, ended_ns;
-    } gc_walk; /* the last one; under gc_lock */
+    } gc_walk;          /* the last one; under gc_lock */
+    uint64_t room_base; /* room.c; G alone */
     _Atomic uint64_t gc_runs, gc_removed, gc_last_us, gc_total_us;
     _Atomic uint64_t sampled[64]; /* executed transactions at each second, for rates */
     _Atomic uint32_t sampled_at;
@@ -609,6 +623,19 @@ void gc_main(void *arg);
 void materialiser_main(void *arg);
 bool gc_step(struct svm_engine *engine, bool forced);
 bool materialiser_step(struct svm_engine *engine);
+
+/* room.c */
+/* room_watch: look at memory or disk, and say so when it has changed. G alone.
+ * room_reason: one sentence, with the setting and the cure. room_refuse: STORAGE_READ_ONLY with it.
+ * room_may_free: could TX leave less in memory than it finds? Whether it does is known once it has been applied. */
+void room_watch(struct svm_engine *engine);
+static inline enum engine_room room_now(struct svm_engine *engine)
+{
+    return (enum engine_room)atomic_load_explicit(&engine->room, memory_order_relaxed);
+}
+const char *room_reason(enum engine_room room);
+void room_refuse(struct svm_refusal *refusal, enum engine_room room);
+bool room_may_free(const struct svm_tx *tx);
 
 /* query.c */
 /* snapshot_cancelled: what was read from SNAPSHOT so far may be anything. */

@@ -172,42 +172,6 @@ uint64_t svm_gc_run(struct svm_engine *engine)
     return atomic_load(&engine->gc_removed) - before;
 }
 
-/* Their table counts too: a twenty-fourth part of what is allowed for the setting it was made for. Should that be much less by now, it must not be all
- * of it: that would be never to be mended. */
-static bool receipts_no_room(struct svm_engine *engine)
-{
-    const uint64_t most = RECEIPTS_MEMORY_FACTOR * config_of(engine)->tx_dedupe_bytes;
-    const uint64_t table = receipts_table_bytes(engine->receipts);
-    return receipts_bytes(engine->receipts) + (table < most / 8 ? table : most / 8) > most;
-}
-
-/* Is there room for more? On disk: free bytes, with some way to go before writes are taken again. In memory mode the tables and the owner index
- * are all there is, and cache.bytes and tx.dedupe_bytes are their limits. */
-static bool no_room(struct svm_engine *engine, bool already)
-{
-    if (!engine->memory) {
-        uint64_t min = config_of(engine)->disk_free_min_bytes;
-        return store_disk_free(engine->store) < (already ? min + min / 8 : min);
-    }
-    return table_bytes(engine) + owners_bytes(engine->owners) > config_of(engine)->cache_bytes ||
-           receipts_no_room(engine);
-}
-
-static void watch_room(struct svm_engine *engine)
-{
-    bool was = atomic_load(&engine->read_only), is = no_room(engine, was);
-    if (is == was)
-        return;
-    atomic_store(&engine->read_only, is);
-    if (is)
-        engine_log(engine, SVM_LOG_WARN, "storage.read_only",
-                   "no room (%s): writes are refused, reads served",
-                   engine->memory ? "cache.bytes, tx.dedupe_bytes" : "storage.disk_free_min");
-    else
-        engine_log(engine, SVM_LOG_INFO, "storage.writable",
-                   "there is room: writes are taken again");
-}
-
 /* A refusal costs as much as an eighth of a transaction and more, and who is refused comes back: so the time they are told grows while more
  * are refused than a quarter of what is done, and shrinks again when hardly any are. Who keeps to it cannot take the node's time from what it has admitted. */
 static void advise(struct svm_engine *engine, struct advice *then, uint64_t now_ns)
@@ -245,7 +209,7 @@ void gc_main(void *arg)
         atomic_fetch_add_explicit(&engine->gc_ticks, 1, memory_order_relaxed);
         engine_node_ms(engine);
         gc_step(engine, false);
-        watch_room(engine);
+        room_watch(engine);
         uint64_t now_ns = engine_now_ns(engine);
         advise(engine, &advice, now_ns);
         if (now_ns - second_ns >= SECOND_NS) {

@@ -229,9 +229,8 @@ enum svm_err svm_health(struct svm_engine *engine, struct svm_refusal *detail)
         pthread_mutex_unlock(&engine->fatal_lock);
     } else if (atomic_load(&engine->draining)) {
         refusal_because(&local, SVM_E_SHUTTING_DOWN, "the node is draining");
-    } else if (atomic_load(&engine->read_only)) {
-        refusal_because(&local, SVM_E_STORAGE_READ_ONLY, "there is no room (%s)",
-                        engine->memory ? "cache.bytes, tx.dedupe_bytes" : "storage.disk_free_min");
+    } else if (room_now(engine) != ROOM_ENOUGH) {
+        room_refuse(&local, room_now(engine));
     } else if (atomic_load(&engine->clock_fault)) {
         refusal_because(&local, SVM_E_OVERLOADED,
                         "the wall clock leapt; waiting until the clocks agree");

@@ -139,12 +139,14 @@ void session_give(struct svm_cell_txn *txn)
 
 /* ---- begin and end ---------------------------------------------------------------------------------------------------- */
 
-enum svm_err cell_admit(struct svm_engine *engine)
+enum svm_err cell_admit(struct svm_cell_txn *txn)
 {
+    struct svm_engine *engine = txn->engine;
+    enum engine_room room = room_now(engine);
+    txn->must_free = room == ROOM_TO_FREE;
     if (atomic_load_explicit(&engine->draining, memory_order_acquire))
         return SVM_E_SHUTTING_DOWN;
-    if (atomic_load_explicit(&engine->fatal, memory_order_acquire) != SVM_OK ||
-        atomic_load_explicit(&engine->read_only, memory_order_acquire))
+    if (atomic_load_explicit(&engine->fatal, memory_order_acquire) != SVM_OK || room > ROOM_TO_FREE)
         return SVM_E_STORAGE_READ_ONLY;
     if (store_dirty_bytes(engine->store) > config_of(engine)->dirty_bytes_max)
         return SVM_E_OVERLOADED;
@@ -179,7 +181,7 @@ enum svm_err svm_cell_begin(struct svm_engine *engine, struct svm_cell_txn **txn
     struct svm_cell_txn *txn = session_take(engine, SESSION_INSIDE, &err);
     if (!txn)
         return err;
-    err = cell_admit(engine);
+    err = cell_admit(txn);
     if (err == SVM_OK && !cell_pin(txn))
         err = SVM_E_OVERLOADED;
     if (err != SVM_OK) {

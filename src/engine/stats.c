@@ -180,7 +180,7 @@ static void storage(struct svm_engine *engine, struct svm_stats *s)
     s->history_pruned = counts.history_pruned;
     s->receipts_pruned = counts.receipts_pruned;
     s->receipts_bytes = receipts_bytes(engine->receipts) + receipts_table_bytes(engine->receipts);
-    s->read_only = atomic_load(&engine->read_only);
+    s->read_only = room_now(engine) != ROOM_ENOUGH;
 }
 
 void svm_stats(struct svm_engine *engine, struct svm_stats *stats_out)

@@ -24,9 +24,12 @@ void refusal_because(struct svm_refusal *refusal, enum svm_err err, const char *
     va_end(ap);
 }
 
-/* Is the node able to take anything at all? */
-static enum svm_err admit(struct svm_engine *engine, struct svm_refusal *refusal)
+/* Is the node able to take anything at all? MUST_FREE_OUT: nothing but what frees memory. */
+static enum svm_err admit(struct svm_engine *engine, struct svm_refusal *refusal,
+                          bool *must_free_out)
 {
+    enum engine_room room = room_now(engine);
+    *must_free_out = room == ROOM_TO_FREE;
     if (atomic_load_explicit(&engine->draining, memory_order_seq_cst)) {
         refusal_because(refusal, SVM_E_SHUTTING_DOWN,
                         "the node is draining; send the same bytes to it after its restart");
@@ -37,12 +40,8 @@ static enum svm_err admit(struct svm_engine *engine, struct svm_refusal *refusal
                         "the disk has failed; the node is stopping");
         return SVM_E_STORAGE_READ_ONLY;
     }
-    if (atomic_load_explicit(&engine->read_only, memory_order_relaxed)) {
-        refusal_because(refusal, SVM_E_STORAGE_READ_ONLY, "there is no room: %s",
-                        engine->memory
-                            ? "in memory mode cache.bytes and tx.dedupe_bytes limit the state"
-                            : "the disk has less than storage.disk_free_min free");
-        refusal->retry_after_ms = 1000;
+    if (room > ROOM_TO_FREE) {
+        room_refuse(refusal, room);
         return SVM_E_STORAGE_READ_ONLY;
     }
     if (atomic_load_explicit(&engine->clock_fault, memory_order_relaxed)) {
@@ -307,7 +306,7 @@ static uint32_t admit_part(struct svm_engine *engine, struct engine_worker *seat
     struct svm_refusal refusal;
     struct engine_job *credits[ENGINE_BATCH];
     uint32_t used = 0, n = 0;
-    bool open = admit(engine, &refusal) == SVM_OK, is_full = false;
+    bool must_free, open = admit(engine, &refusal, &must_free) == SVM_OK, is_full = false;
     uint32_t have = open ? jobs_take(engine, seat, credits, count) : 0;
     for (uint32_t i = 0; i < count; i++) {
         struct svm_submission *s = &submissions[i];
@@ -321,8 +320,10 @@ static uint32_t admit_part(struct svm_engine *engine, struct engine_worker *seat
             refuse(engine, s, &refusal);
             continue;
         }
-        if (s->err == SVM_OK)
+        if (s->err == SVM_OK) {
+            credits[used]->must_free = must_free;
             s->err = job_fill(credits[used++], s, wait, callback, &own);
+        }
         if (s->err == SVM_OK)
             jobs_out[n++] = credits[used - 1];
         else

@@ -136,6 +136,10 @@ static bool look_up(struct engine_worker *worker, struct engine_job *job,
         receipts_unlock(engine->receipts, entry);
     }
     *admission_out = route_admit(engine, &job->tx, worker->now_ms, &refusal);
+    if (*admission_out == SVM_OK && job->must_free && !room_may_free(&job->tx)) {
+        room_refuse(&refusal, ROOM_TO_FREE);
+        *admission_out = refusal.err;
+    }
     if (*admission_out == SVM_OK || *admission_out == SVM_E_EXPIRED)
         return true;
     job_refuse(worker, job, &refusal);

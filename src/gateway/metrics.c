@@ -185,7 +185,7 @@ static void storage(struct text *text, const struct svm_stats *stats)
     one(text, "supervm_receipts_bytes", "gauge",
         "Receipts in memory, with the table of their digests.", stats->receipts_bytes);
     one(text, "supervm_disk_free_bytes", "gauge", "Free on the disk.", stats->disk_free_bytes);
-    one(text, "supervm_read_only", "gauge", "Writes are refused until the disk has room.",
+    one(text, "supervm_read_only", "gauge", "Writes are refused until there is room.",
         stats->read_only ? 1 : 0);
 }
 

@@ -95,7 +95,7 @@ static void create_objects(void)
     }
 }
 
-/* The node has COUNT objects' data more than it may have. */
+/* The node has the data of COUNT objects and its owner index more than it may have. */
 static void become_full(unsigned count)
 {
     struct svm_stats stats;
@@ -252,7 +252,7 @@ START_TEST(cells_free_too)
     struct svm_bytes value;
     open_rig();
     ck_assert_int_eq(run_cells(0, CELLS, DATA), SVM_OK);
-    become_full(CELLS / 2);
+    become_full(CELLS / 4);
     ck_assert_int_eq(run_cells(CELLS, CELLS + 1, 1), SVM_E_STORAGE_READ_ONLY);
     ck_assert_int_eq(run_cells(0, 1, DATA), SVM_E_STORAGE_READ_ONLY);
     ck_assert_int_eq(svm_cell_begin(rig.engine, &txn), SVM_OK);
