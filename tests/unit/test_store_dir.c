@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -488,19 +489,127 @@ START_TEST(a_checkpoint_opens_as_any_directory)
 }
 END_TEST
 
+/* No checkpoint was made at PATH, which the caller is told why, nothing is left there, and the store goes on. */
+static void expect_no_checkpoint(struct bed *bed, const char *path, enum svm_err want)
+{
+    char reason[120], *partial;
+    uint64_t seq;
+    struct stat info;
+    enum svm_err err = store_checkpoint(bed->store, path, &seq, reason);
+    ck_assert_msg(err == want, "%s: %s, %s", path, svm_err_name(err), reason);
+    ck_assert_uint_gt(strlen(reason), 0);
+    ck_assert_int_gt(asprintf(&partial, "%s.partial", path), 0);
+    ck_assert_int_ne(lstat(partial, &info), 0);
+    free(partial);
+    ck_assert_ptr_null(store_failure(bed->store));
+    bed_commit(bed, 5);
+    bed_materialise(bed, SIZE_MAX);
+    ck_assert_ptr_null(store_failure(bed->store));
+}
+
 START_TEST(a_checkpoint_that_cannot_be_made_leaves_the_store_well)
 {
     struct bed bed;
-    uint64_t seq;
-    char reason[120];
+    char path[512], name[256];
     bed_init_dir(&bed, 3, STORE_SYNC);
     bed_open(&bed);
     bed_commit(&bed, 5);
-    ck_assert_int_eq(store_checkpoint(bed.store, "/nowhere/at/all", &seq, reason),
-                     SVM_E_INVALID_PARAMS);
-    ck_assert_uint_gt(strlen(reason), 0);
-    ck_assert_ptr_null(store_failure(bed.store));
+    expect_no_checkpoint(&bed, "/nowhere/at/all", SVM_E_INVALID_PARAMS);
+    snprintf(path, sizeof path, "%s/FORMAT/copy", bed.dir);
+    expect_no_checkpoint(&bed, path, SVM_E_INVALID_PARAMS);
+    for (unsigned len = 248; len < sizeof name;
+         len += 7) { /* with .partial one too many; too many */
+        memset(name, 'n', len);
+        name[len] = '\0';
+        snprintf(path, sizeof path, "%s/%s", bed.dir, name);
+        expect_no_checkpoint(&bed, path, SVM_E_INVALID_PARAMS);
+    }
+    snprintf(path, sizeof path, "%s-link", bed.dir);
+    ck_assert_int_eq(symlink("nothing", path), 0);
+    expect_no_checkpoint(&bed, path, SVM_E_INVALID_PARAMS);
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(symlink(path, path), 0);
+    expect_no_checkpoint(&bed, path, SVM_E_INVALID_PARAMS);
+    strcat(path, "/copy");
+    expect_no_checkpoint(&bed, path, SVM_E_INVALID_PARAMS);
+    path[strlen(path) - 5] = '\0';
+    ck_assert_int_eq(unlink(path), 0);
+    bed_deinit(&bed);
+}
+END_TEST
+
+/* The place for the copy fills up: the copy has failed, not the store. (With state's files it is the database that would write past the limit, and
+ * it aborts where its assertions are built in.) */
+START_TEST(a_checkpoint_without_room_leaves_the_store_well)
+{
+    enum { ROOM = 512 << 10 };
+    struct bed bed;
+    char path[128], reason[120];
+    struct rlimit limit, old;
+    struct store_counts counts = {0};
+    uint64_t seq;
+    bed_init_dir(&bed, 4, STORE_SYNC);
+    bed_open(&bed);
+    while (counts.log_bytes <= 2 * ROOM) {
+        bed_commit(&bed, 200);
+        store_counts(bed.store, &counts);
+    }
+    snprintf(path, sizeof path, "%s-full", bed.dir);
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &old), 0);
+    limit = old;
+    limit.rlim_cur = ROOM;
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    enum svm_err err = store_checkpoint(bed.store, path, &seq, reason);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &old), 0);
+    ck_assert_msg(err == SVM_E_IO, "%s", svm_err_name(err));
+    ck_assert_msg(strncmp(reason, "log", 3) == 0, "%s", reason);
+    expect_no_checkpoint(&bed, "/nowhere/at/all", SVM_E_INVALID_PARAMS);
+    err = store_checkpoint(bed.store, path, &seq, reason);
+    ck_assert_msg(err == SVM_OK, "%s", reason);
+    bed_remove(path);
+    bed_deinit(&bed);
+}
+END_TEST
+
+/* What cannot be linked is copied. */
+START_TEST(a_checkpoint_on_another_file_system)
+{
+    struct bed bed, copy;
+    struct stat here, there;
+    char path[] = "/dev/shm/supervm-XXXXXX/copy", reason[120];
+    char *end = strrchr(path, '/');
+    uint64_t seed = bed_seed("a_checkpoint_on_another_file_system"), seq;
+    bed_init_dir(&bed, seed, STORE_SYNC);
+    bed_open(&bed);
+    *end = '\0';
+    if (stat(bed.dir, &here) != 0 || stat("/dev/shm", &there) != 0 || here.st_dev == there.st_dev ||
+        mkdtemp(path) == NULL) {
+        printf("SKIP: /dev/shm is not another file system that can be written to\n");
+        bed_deinit(&bed);
+        return;
+    }
+    *end = '/';
+    for (unsigned i = 0; i < 6; i++) {
+        bed_commit(&bed, 5);
+        if (i == 2)
+            bed_materialise(&bed, SIZE_MAX);
+    }
+    enum svm_err err = store_checkpoint(bed.store, path, &seq, reason);
+    ck_assert_msg(err == SVM_OK, "%s", reason);
     bed_commit(&bed, 5);
+    bed_check(&bed, 35);
+    bed_init_dir(&copy, seed, STORE_SYNC);
+    bed_remove(copy.dir);
+    ck_assert_uint_lt(strlen(path), sizeof copy.dir);
+    memcpy(copy.dir, path, sizeof path);
+    bed_open(&copy);
+    ck_assert_uint_eq(copy.opened.next_seq, 31);
+    bed_rewind(&copy, 30);
+    bed_check(&copy, 30);
+    bed_deinit(&copy);
+    *end = '\0';
+    bed_remove(path);
     bed_deinit(&bed);
 }
 END_TEST
@@ -527,6 +636,8 @@ int main(int argc, char **argv)
         tcase_add_test(tcase, a_damaged_mark_does_no_harm);
         tcase_add_test(tcase, a_checkpoint_opens_as_any_directory);
         tcase_add_test(tcase, a_checkpoint_that_cannot_be_made_leaves_the_store_well);
+        tcase_add_test(tcase, a_checkpoint_without_room_leaves_the_store_well);
+        tcase_add_test(tcase, a_checkpoint_on_another_file_system);
         if (files)
             tcase_add_checked_fixture(tcase, bed_files, NULL);
         suite_add_tcase(suite, tcase);
