@@ -1,9 +1,13 @@
 /* A checkpoint: a second data directory that shares its files with this one until either changes. */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/fault.h"
@@ -41,14 +45,15 @@ static enum svm_err copy_database(const struct svm_kv_ops *kv, const char *to, c
         SAY(reason, "out of memory");
         return SVM_E_NO_MEMORY;
     }
-    enum svm_err err = kv->checkpoint(kv->self, path);
-    if (err == SVM_OK && chmod(path, 0700) != 0)
+    char why[120];
+    enum svm_err err = kv->checkpoint(kv->self, path, why);
+    if (err == SVM_OK && chmod(path, 0700) != 0) {
+        snprintf(why, sizeof why, "%s", strerror(errno));
         err = SVM_E_IO;
+    }
     free(path);
-    if (err == SVM_OK)
-        return SVM_OK;
-    const char *why = kv->failure(kv->self);
-    SAY(reason, "%s: %.100s", name, why == NULL ? strerror(errno) : why);
+    if (err != SVM_OK)
+        SAY(reason, "%s: %.110s", name, why);
     return err;
 }
 
@@ -121,7 +126,139 @@ static enum svm_err checkpoint_fill(struct store *store, const char *dir, uint64
     return err;
 }
 
+/* ---- the place ------------------------------------------------------------------------------------------------ */
+
+/* An entry that cannot be made because of what the caller has asked for: says what to do about it. NULL: it is the disk. */
+static const char *cure_of(int why)
+{
+    switch (why) {
+    case EEXIST:
+        return "dir with .partial is there, of an interrupted checkpoint: remove it";
+    case ENOENT:
+        return "the folder that dir is to be in does not exist: create it";
+    case ENOTDIR:
+        return "something above dir is not a folder: name a path below folders";
+    case ELOOP:
+        return "symbolic links above dir lead in a circle: name another path";
+    case ENAMETOOLONG:
+        return "dir is too long: with .partial its last part may have 255 bytes, all of it 4,095";
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return "the node may not write where dir is to be: name a folder it may write to";
+    default:
+        return NULL;
+    }
+}
+
+static enum svm_err refuse_place(const char *path, int why, char reason[120])
+{
+    const char *cure = cure_of(why);
+    if (cure == NULL) {
+        SAY(reason, "cannot create %.60s: %s", path, strerror(why));
+        return SVM_E_IO;
+    }
+    SAY(reason, "%s", cure);
+    return SVM_E_INVALID_PARAMS;
+}
+
+/* place_make: the directory PARTIAL, beside DIR, which is not there in any form. */
+static enum svm_err place_make(const char *dir, const char *partial, char reason[120])
+{
+    struct stat info;
+    if (lstat(dir, &info) == 0) {
+        SAY(reason, "dir is there already: name one that is not, or remove it");
+        return SVM_E_INVALID_PARAMS;
+    }
+    if (errno != ENOENT)
+        return refuse_place(dir, errno, reason);
+    return mkdir(partial, 0700) == 0 ? SVM_OK : refuse_place(partial, errno, reason);
+}
+
+static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *at)
+{
+    (void)info;
+    (void)type;
+    (void)at;
+    (void)remove(path); /* as much as can be */
+    return 0;
+}
+
+static void place_remove(const char *partial)
+{
+    enum { DESCRIPTORS = 4 };
+    (void)nftw(partial, remove_entry, DESCRIPTORS, FTW_DEPTH | FTW_PHYS);
+}
+
+/* What the files of the directory NAME in PATH take; what cannot be seen, nothing. */
+static uint64_t bytes_in(const char *path, const char *name)
+{
+    uint64_t bytes = 0;
+    char *full = store_dir_join(path, name);
+    DIR *dir = full == NULL ? NULL : opendir(full);
+    free(full);
+    if (dir == NULL)
+        return 0;
+    struct stat info;
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
+        if (fstatat(dirfd(dir), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISREG(info.st_mode))
+            bytes += (uint64_t)info.st_size;
+    (void)closedir(dir);
+    return bytes;
+}
+
+/* Is there room for what is copied? It is asked first: a database whose assertions are built in aborts when it meets a full disk in a copy. */
+static enum svm_err room_for_copy(const struct store *store, const char *partial, char reason[120])
+{
+    enum { BESIDE = 1 << 20 }; /* what a database writes anew */
+    struct stat here, there;
+    struct statvfs disk;
+    if (stat(store->dir.path, &here) != 0 || stat(partial, &there) != 0 ||
+        statvfs(partial, &disk) != 0)
+        return refuse_place(partial, EIO, reason);
+    uint64_t need = BESIDE + bytes_in(store->dir.path, "log");
+    if (here.st_dev != there.st_dev) /* linked otherwise */
+        need += bytes_in(store->dir.path, "state");
+    uint64_t have = (uint64_t)disk.f_bavail * disk.f_frsize;
+    if (have >= need)
+        return SVM_OK;
+    SAY(reason, "no room for the copy: %llu KiB are needed, %llu KiB free",
+        (unsigned long long)(need >> 10), (unsigned long long)(have >> 10));
+    return SVM_E_IO;
+}
+
+/* ---- the whole ------------------------------------------------------------------------------------------------ */
+
 /* It is made beside DIR and renamed, so that DIR is a whole checkpoint or not there. */
+static enum svm_err checkpoint_make(struct store *store, const char *dir, const char *partial,
+                                    uint64_t *seq_out, char reason[120])
+{
+    enum svm_err err = place_make(dir, partial, reason);
+    if (err != SVM_OK)
+        return err;
+    err = room_for_copy(store, partial, reason);
+    if (err == SVM_OK)
+        err = checkpoint_fill(store, partial, seq_out, reason);
+    FAULT_POINT("store.checkpoint.before_rename");
+    if (err == SVM_OK && rename(partial, dir) != 0) {
+        SAY(reason, "cannot rename %.60s: %s", partial, strerror(errno));
+        err = SVM_E_IO;
+    }
+    if (err != SVM_OK) {
+        place_remove(partial);
+        return err;
+    }
+    char *parent = store_dir_join(dir, "..");
+    err = SVM_E_NO_MEMORY;
+    if (parent == NULL)
+        SAY(reason, "out of memory");
+    else
+        err = store_dir_sync(parent, reason);
+    free(parent);
+    return err;
+}
+
 enum svm_err store_checkpoint(struct store *store, const char *dir, uint64_t *seq_out,
                               char reason[120])
 {
@@ -134,36 +271,16 @@ enum svm_err store_checkpoint(struct store *store, const char *dir, uint64_t *se
         SAY(reason, "%.119s", store_failure(store));
         return SVM_E_IO;
     }
-    if (access(dir, F_OK) == 0) {
-        SAY(reason, "%s is there already", dir);
-        return SVM_E_INVALID_PARAMS;
-    }
-    char *partial = NULL;
-    if (asprintf(&partial, "%s.partial", dir) < 0) {
+    size_t len = strlen(dir);
+    while (len > 1 && dir[len - 1] == '/')
+        len--;
+    char *path = strndup(dir, len), *partial = NULL;
+    enum svm_err err = SVM_E_NO_MEMORY;
+    if (path == NULL || asprintf(&partial, "%s.partial", path) < 0)
         SAY(reason, "out of memory");
-        return SVM_E_NO_MEMORY;
-    }
-    enum svm_err err = SVM_OK;
-    if (mkdir(partial, 0700) != 0) {
-        SAY(reason, "cannot create %s: %s", partial, strerror(errno));
-        err = errno == EEXIST || errno == ENOENT ? SVM_E_INVALID_PARAMS : SVM_E_IO;
-    }
-    if (err == SVM_OK)
-        err = checkpoint_fill(store, partial, seq_out, reason);
-    FAULT_POINT("store.checkpoint.before_rename");
-    if (err == SVM_OK && rename(partial, dir) != 0) {
-        SAY(reason, "cannot rename %s: %s", partial, strerror(errno));
-        err = SVM_E_IO;
-    }
-    if (err == SVM_OK) {
-        char *parent = store_dir_join(dir, "..");
-        err = SVM_E_NO_MEMORY;
-        if (parent == NULL)
-            SAY(reason, "out of memory");
-        else
-            err = store_dir_sync(parent, reason);
-        free(parent);
-    }
+    else
+        err = checkpoint_make(store, path, partial, seq_out, reason);
     free(partial);
+    free(path);
     return err;
 }

@@ -378,10 +378,11 @@ static enum svm_err ram_iter_close(struct svm_kv_iter *iter)
 }
 
 /* There is no directory to link files from; store_checkpoint says so before it comes here. */
-static enum svm_err ram_checkpoint(void *self, const char *dir)
+static enum svm_err ram_checkpoint(void *self, const char *dir, char reason[120])
 {
     (void)self;
     (void)dir;
+    reason[0] = '\0';
     return SVM_E_METHOD_DISABLED;
 }
 

@@ -105,6 +105,7 @@ static enum svm_err rocks_background(struct rocks *rocks)
 /* ---- svm_kv_ops -------------------------------------------------------------------------------------------- */
 
 static enum svm_err rocks_flush(void *self);
+static const char *rocks_failure(void *self);
 
 static enum svm_err rocks_write(void *self, const struct svm_kv_op *ops, size_t count, bool sync)
 {
@@ -346,21 +347,27 @@ static enum svm_err rocks_iter_close(struct svm_kv_iter *iter)
     return err;
 }
 
-static enum svm_err rocks_checkpoint(void *self, const char *dir)
+/* Only the flush is the database's own: what fails after it is the copy. */
+static enum svm_err rocks_checkpoint(void *self, const char *dir, char reason[120])
 {
     struct rocks *rocks = self;
     char *text = NULL;
     enum svm_err err = rocks_flush(rocks);
-    if (err != SVM_OK)
+    if (err != SVM_OK) {
+        const char *why = rocks_failure(rocks);
+        snprintf(reason, 120, "cannot flush: %.100s", why == NULL ? svm_err_text(err) : why);
         return err;
+    }
     rocksdb_checkpoint_t *checkpoint = rocksdb_checkpoint_object_create(rocks->db, &text);
-    err = rocks_check(rocks, text);
-    if (err != SVM_OK)
-        return err;
-    text = NULL;
-    rocksdb_checkpoint_create(checkpoint, dir, 0, &text);
-    rocksdb_checkpoint_object_destroy(checkpoint);
-    return rocks_check(rocks, text);
+    if (text == NULL) {
+        rocksdb_checkpoint_create(checkpoint, dir, 0, &text);
+        rocksdb_checkpoint_object_destroy(checkpoint);
+    }
+    if (text == NULL)
+        return SVM_OK;
+    snprintf(reason, 120, "%s", text);
+    rocksdb_free(text);
+    return SVM_E_IO;
 }
 
 static enum svm_err rocks_compact(void *self)

@@ -534,6 +534,24 @@ static enum svm_err segments_get(void *self, struct svm_bytes key, uint8_t **val
 
 /* ---- operation ----------------------------------------------------------------------------------------------- */
 
+/* Up to LEN bytes of FROM at *AT, which moves on, to the end of TO. Not copy_file_range: it does not reach every other file system. */
+static bool copy_some(int from, loff_t *at, int to, uint64_t len)
+{
+    uint8_t bytes[16384];
+    ssize_t have = pread(from, bytes, len < sizeof bytes ? (size_t)len : sizeof bytes, *at);
+    if (have == 0)
+        errno = 0;
+    if (have <= 0)
+        return have < 0 && errno == EINTR;
+    ssize_t did = write(to, bytes, (size_t)have);
+    if (did == 0)
+        errno = 0;
+    if (did <= 0)
+        return did < 0 && errno == EINTR;
+    *at += did;
+    return true;
+}
+
 /* copy: the first LEN bytes of FROM, durably, as NAME in the directory TO. */
 static bool copy(int from, int to, const char *name, uint64_t len)
 {
@@ -542,28 +560,37 @@ static bool copy(int from, int to, const char *name, uint64_t len)
         return false;
     bool good = true;
     loff_t at = 0;
-    while (good && (uint64_t)at < len) {
-        ssize_t did = copy_file_range(from, &at, fd, NULL, (size_t)(len - (uint64_t)at), 0);
-        if (did == 0)
-            errno = 0;
-        good = did > 0 || (did < 0 && errno == EINTR);
-    }
+    while (good && (uint64_t)at < len)
+        good = copy_some(from, &at, fd, len - (uint64_t)at);
     good = good && fsync(fd) == 0;
+    int why = errno;
     close(fd);
+    errno = why;
     return good;
 }
 
+static enum svm_err copy_failed(char reason[120], const char *verb, const char *what)
+{
+    snprintf(reason, 120, "cannot %s %.60s: %.40s", verb, what,
+             errno == 0 ? "short" : strerror(errno));
+    return SVM_E_IO;
+}
+
 /* Copies, not links: a trimmed segment is written over. */
-static enum svm_err segments_checkpoint(void *self, const char *dir)
+static enum svm_err segments_checkpoint(void *self, const char *dir, char reason[120])
 {
     struct segments *log = self;
     if (mkdir(dir, 0700) != 0)
-        return fail(log, "create", dir);
+        return copy_failed(reason, "create", dir);
     int to = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    struct svm_kv_iter *iter = to < 0 ? NULL : segments_iter_open(log);
+    if (to < 0)
+        return copy_failed(reason, "open", dir);
+    struct svm_kv_iter *iter = segments_iter_open(log);
     enum svm_err err = SVM_OK;
-    if (iter == NULL)
-        err = to < 0 ? fail(log, "open", dir) : SVM_E_NO_MEMORY;
+    if (iter == NULL) {
+        snprintf(reason, 120, "out of memory");
+        err = SVM_E_NO_MEMORY;
+    }
     for (size_t i = 0; err == SVM_OK && i < iter->span_count; i++) {
         const struct span *span = &iter->spans[i];
         char name[STORE_SEGMENT_NAME_BYTES];
@@ -575,14 +602,13 @@ static enum svm_err segments_checkpoint(void *self, const char *dir)
                   span->segment->records[span->count - 1].len;
         pthread_mutex_unlock(&log->lock);
         if (!copy(span->segment->fd, to, name, end))
-            err = fail(log, "copy", name);
+            err = copy_failed(reason, "copy", name);
     }
     if (err == SVM_OK && fsync(to) != 0)
-        err = fail(log, "sync", dir);
+        err = copy_failed(reason, "sync", dir);
     if (iter != NULL)
         (void)segments_iter_close(iter);
-    if (to >= 0)
-        close(to);
+    close(to);
     return err;
 }
 

@@ -46,7 +46,9 @@ struct svm_kv_ops {
     void (*iter_next)(struct svm_kv_iter *iter);
     enum svm_err (*iter_close)(
         struct svm_kv_iter *iter); /* SVM_E_IO when it met an error on the way */
-    enum svm_err (*checkpoint)(void *self, const char *dir);
+    /* checkpoint: a copy of everything at DIR, which is not there; linked where it can be. What fails is the copy, with REASON: the
+     * instance goes on. */
+    enum svm_err (*checkpoint)(void *self, const char *dir, char reason[120]);
     enum svm_err (*compact)(void *self);
     void (*close)(void *self);
     /* failure: what the first failed write, sync or read said, or NULL. */
@@ -181,7 +183,8 @@ void store_counts(struct store *store, struct store_counts *counts_out);
 uint64_t store_disk_free(struct store *store); /* bytes; UINT64_MAX without a directory */
 /* store_checkpoint: DIR must not exist: pause trimming, flush and checkpoint state, then log, then write and fsync MANIFEST {seq, hashes, genesis}.
  * A data directory made of a checkpoint opens as any other.
- * Returns SVM_OK, SVM_E_METHOD_DISABLED (no data directory), SVM_E_INVALID_PARAMS (DIR), SVM_E_IO, SVM_E_NO_MEMORY, with REASON. */
+ * Returns SVM_OK, SVM_E_METHOD_DISABLED (no data directory), SVM_E_INVALID_PARAMS (DIR, which REASON says what to do about), SVM_E_IO (no room, or
+ * the disk), SVM_E_NO_MEMORY, with REASON. Then nothing is left at DIR, and the store goes on. */
 SVM_MUST_USE enum svm_err store_checkpoint(struct store *store, const char *dir, uint64_t *seq_out,
                                            char reason[120]);
 SVM_MUST_USE enum svm_err store_compact(struct store *store);

@@ -2,6 +2,7 @@
 import base64
 import contextlib
 import json
+import os
 import select
 import socket
 import struct
@@ -265,6 +266,18 @@ def test_stats_and_metrics():
         for name in values:
             family = name.split('{')[0]
             assert any(family == n or family in (n + '_bucket', n + '_sum', n + '_count') for n in names), name
+
+
+def test_internal_errors_have_an_id():
+    """What is the node's own fault says no more than where its log has the reason; a checkpoint that fails leaves nothing."""
+    with harness.node('--dev', '--datadir', 'data', '--durability', 'sync') as node:
+        os.remove(os.path.join(node.dir, 'data', 'genesis.json'))
+        body = {'jsonrpc': '2.0', 'id': 1, 'method': 'admin_checkpoint', 'params': {'dir': os.path.join(node.dir, 'copy')}}
+        error = json.loads(player.post(node, json.dumps(body), True)[1])['error']
+        assert error['code'] == -32603 and error['data']['name'] == 'INTERNAL' and error['data']['errorId'], error
+        assert not [name for name in os.listdir(node.dir) if name.startswith('copy')], os.listdir(node.dir)
+        node.rpc('dev_send', **{'from': 'alice', 'to': 'bob', 'amount': '1', 'wait': 'durable'})
+        return {'INTERNAL'}
 
 
 def test_unix_socket_needs_no_host():

@@ -598,6 +598,7 @@ START_TEST(a_checkpoint_on_another_file_system)
     enum svm_err err = store_checkpoint(bed.store, path, &seq, reason);
     ck_assert_msg(err == SVM_OK, "%s", reason);
     bed_commit(&bed, 5);
+    bed_materialise(&bed, SIZE_MAX);
     bed_check(&bed, 35);
     bed_init_dir(&copy, seed, STORE_SYNC);
     bed_remove(copy.dir);

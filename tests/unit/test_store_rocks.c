@@ -121,7 +121,7 @@ END_TEST
 
 START_TEST(a_directory_that_is_gone_ends_it)
 {
-    char away[100], copy[100];
+    char away[100], copy[100], reason[120];
     start();
     snprintf(away, sizeof away, "%s.away", path);
     snprintf(copy, sizeof copy, "%s/no/copy", dir);
@@ -133,7 +133,7 @@ START_TEST(a_directory_that_is_gone_ends_it)
     if (_i == 1)
         ck_assert_int_eq(kv.flush(kv.self), SVM_E_IO);
     if (_i == 2)
-        ck_assert_int_eq(kv.checkpoint(kv.self, copy), SVM_E_IO);
+        ck_assert_int_eq(kv.checkpoint(kv.self, copy, reason), SVM_E_IO);
     if (_i == 3)
         ck_assert_int_eq(kv.write(kv.self, ops, KEYS, true), SVM_E_IO);
     ck_assert_ptr_nonnull(kv.failure(kv.self));
@@ -148,12 +148,14 @@ END_TEST
 
 START_TEST(a_copy_needs_a_place)
 {
-    char copy[100];
+    char copy[100], reason[120];
     start();
     ck_assert_int_eq(kv.write(kv.self, ops, KEYS, false), SVM_OK);
     snprintf(copy, sizeof copy, "%s/no/copy", dir);
-    ck_assert_int_eq(kv.checkpoint(kv.self, copy), SVM_E_IO);
-    ck_assert_ptr_nonnull(kv.failure(kv.self));
+    ck_assert_int_eq(kv.checkpoint(kv.self, copy, reason), SVM_E_IO);
+    ck_assert_uint_gt(strlen(reason), 0);
+    ck_assert_ptr_null(kv.failure(kv.self)); /* the copy has failed */
+    ck_assert_int_eq(kv.write(kv.self, ops, KEYS, false), SVM_OK);
     end();
 }
 END_TEST
