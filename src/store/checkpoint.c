@@ -211,7 +211,7 @@ static uint64_t bytes_in(const char *path, const char *name)
 /* Is there room for what is copied? It is asked first: a database whose assertions are built in aborts when it meets a full disk in a copy. */
 static enum svm_err room_for_copy(const struct store *store, const char *partial, char reason[120])
 {
-    enum { BESIDE = 1 << 20 }; /* what a database writes anew */
+    enum { BESIDE = 16 << 20 }; /* what is flushed first, and what the database writes anew */
     struct stat here, there;
     struct statvfs disk;
     if (stat(store->dir.path, &here) != 0 || stat(partial, &there) != 0 ||
