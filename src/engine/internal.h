@@ -464,11 +464,11 @@ struct svm_engine {
         uint64_t kept;  /* versions behind the newest that it found no reason to remove */
         uint64_t floor; /* while this was the floor: they may be removed when it has moved */
         uint64_t removed, took_ns, ended_ns;
-    } gc_walk;          /* the last one; under gc_lock */
-    uint64_t room_base; /* room.c; G alone */
+    } gc_walk; /* the last one; under gc_lock */
     _Atomic uint64_t gc_runs, gc_removed, gc_last_us, gc_total_us;
     _Atomic uint64_t sampled[64]; /* executed transactions at each second, for rates */
     _Atomic uint32_t sampled_at;
+    uint64_t room_base;               /* room.c; G alone */
     _Atomic uint64_t applied_then[2]; /* at the last whole second, and at the one before */
 
     /* queries and sessions */

@@ -222,6 +222,7 @@ void svm_on_fatal(struct svm_engine *engine, svm_fatal_fn *fn, void *arg)
 enum svm_err svm_health(struct svm_engine *engine, struct svm_refusal *detail)
 {
     struct svm_refusal local;
+    const enum engine_room room = room_now(engine);
     refusal_init(&local, SVM_OK);
     if (atomic_load(&engine->fatal) != SVM_OK) {
         pthread_mutex_lock(&engine->fatal_lock);
@@ -229,8 +230,8 @@ enum svm_err svm_health(struct svm_engine *engine, struct svm_refusal *detail)
         pthread_mutex_unlock(&engine->fatal_lock);
     } else if (atomic_load(&engine->draining)) {
         refusal_because(&local, SVM_E_SHUTTING_DOWN, "the node is draining");
-    } else if (room_now(engine) != ROOM_ENOUGH) {
-        room_refuse(&local, room_now(engine));
+    } else if (room != ROOM_ENOUGH) {
+        room_refuse(&local, room);
     } else if (atomic_load(&engine->clock_fault)) {
         refusal_because(&local, SVM_E_OVERLOADED,
                         "the wall clock leapt; waiting until the clocks agree");
