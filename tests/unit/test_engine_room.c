@@ -95,8 +95,8 @@ static void create_objects(void)
     }
 }
 
-/* The node has the data of COUNT objects and its owner index more than it may have. */
-static void become_full(unsigned count)
+/* The node may have BYTES less than its objects and cells take; what its owner index takes it has more than that. */
+static void become_full(int64_t bytes)
 {
     struct svm_stats stats;
     struct svm_refusal refusal;
@@ -104,7 +104,7 @@ static void become_full(unsigned count)
     svm_gc_run(rig.engine);
     svm_stats(rig.engine, &stats);
     filled = stats.resident_bytes;
-    config.cache_bytes = filled - (uint64_t)count * DATA;
+    config.cache_bytes = (uint64_t)((int64_t)filled - bytes);
     svm_reconfigure(rig.engine, &config);
     for (unsigned i = 0; i < 5000 && svm_health(rig.engine, &refusal) == SVM_OK; i++)
         rig_sleep(1);
@@ -135,7 +135,7 @@ START_TEST(what_frees_makes_room)
     struct svm_refusal refusal;
     open_rig();
     create_objects();
-    become_full(OBJECTS / 2);
+    become_full(OBJECTS / 2 * DATA);
     ck_assert_int_eq(create(&refusal), SVM_E_STORAGE_READ_ONLY);
     ck_assert_uint_eq(refusal.retry_after_ms, 1000);
     ck_assert_ptr_nonnull(strstr(refusal.reason, "cache.bytes"));
@@ -160,7 +160,7 @@ START_TEST(what_does_not_free_is_refused)
     struct svm_tx_builder *builder;
     open_rig();
     create_objects();
-    become_full(OBJECTS / 2);
+    become_full(OBJECTS / 2 * DATA);
     ck_assert_int_eq(run_op(0, SVM_OP_UPDATE, DATA + 1), SVM_E_STORAGE_READ_ONLY);
     ck_assert_int_eq(run_op(0, SVM_OP_UPDATE, DATA), SVM_E_STORAGE_READ_ONLY);
     ck_assert_int_eq(run_op(0, SVM_OP_TRANSFER, 0), SVM_E_STORAGE_READ_ONLY);
@@ -182,6 +182,26 @@ START_TEST(what_does_not_free_is_refused)
     svm_stats(rig.engine, &stats);
     ck_assert_uint_eq(stats.refused[SVM_E_STORAGE_READ_ONLY], 6);
     ck_assert(stats.read_only);
+    rig_deinit(&rig);
+}
+END_TEST
+
+/* The objects alone are within cache.bytes, and there is always somebody who deletes: what goes is collected for all that. */
+START_TEST(deletions_that_trickle_make_room)
+{
+    enum { FIRST = OBJECTS / 2, PAUSE_MS = 300, MORE = 30, TOMBSTONE = 128 };
+    struct svm_refusal refusal;
+    open_rig();
+    create_objects();
+    become_full(-(FIRST + MORE) * TOMBSTONE);
+    unsigned i = 0;
+    for (; i < FIRST; i++)
+        ck_assert_int_eq(run_op(i, SVM_OP_DELETE, 0), SVM_OK);
+    for (; i < FIRST + MORE && svm_health(rig.engine, &refusal) != SVM_OK; i++) {
+        rig_sleep(PAUSE_MS);
+        ck_assert_int_eq(run_op(i, SVM_OP_DELETE, 0), SVM_OK);
+    }
+    ck_assert_msg(svm_health(rig.engine, &refusal) == SVM_OK, "%s", refusal.reason);
     rig_deinit(&rig);
 }
 END_TEST
@@ -214,7 +234,7 @@ START_TEST(batches_free_too)
 {
     open_rig();
     create_objects();
-    become_full(OBJECTS); /* to stay so */
+    become_full(OBJECTS * DATA); /* to stay so */
     delete_many(_i);
     rig_deinit(&rig);
 }
@@ -252,7 +272,7 @@ START_TEST(cells_free_too)
     struct svm_bytes value;
     open_rig();
     ck_assert_int_eq(run_cells(0, CELLS, DATA), SVM_OK);
-    become_full(CELLS / 4);
+    become_full(CELLS / 4 * DATA);
     ck_assert_int_eq(run_cells(CELLS, CELLS + 1, 1), SVM_E_STORAGE_READ_ONLY);
     ck_assert_int_eq(run_cells(0, 1, DATA), SVM_E_STORAGE_READ_ONLY);
     ck_assert_int_eq(svm_cell_begin(rig.engine, &txn), SVM_OK);
@@ -276,7 +296,7 @@ START_TEST(what_a_snapshot_keeps_is_bounded)
     struct svm_snapshot *snapshot;
     open_rig();
     create_objects();
-    become_full(OBJECTS - 16);
+    become_full((OBJECTS - 16) * DATA);
     ck_assert_int_eq(svm_snapshot_open(rig.engine, &snapshot), SVM_OK);
     enum svm_err err = SVM_OK;
     for (unsigned i = 0; i < OBJECTS && err == SVM_OK; i++) {
@@ -324,6 +344,7 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, what_frees_makes_room, 0, 2);
     tcase_add_test(tc, what_does_not_free_is_refused);
+    tcase_add_test(tc, deletions_that_trickle_make_room);
     tcase_add_loop_test(tc, batches_free_too, 0, 2);
     tcase_add_test(tc, cells_free_too);
     tcase_add_test(tc, what_a_snapshot_keeps_is_bounded);
