@@ -78,9 +78,14 @@ static uint64_t table_bytes(struct svm_engine *engine)
     return objects.bytes + cells.bytes;
 }
 
-static bool over_cache(struct svm_engine *engine)
+/* Is a walk for memory due? In memory mode the owner index counts too, and whoever frees waits for what is collected: also while others go on, and
+ * long before there is as much of it as is worth a walk otherwise. FOUND versions are behind the newest. */
+static bool wants_memory(struct svm_engine *engine, uint64_t found)
 {
-    return table_bytes(engine) > config_of(engine)->cache_bytes;
+    if (table_bytes(engine) > config_of(engine)->cache_bytes)
+        return true;
+    const enum engine_room room = room_now(engine);
+    return found > 0 && (room == ROOM_TO_FREE || room == ROOM_UNCOLLECTED);
 }
 
 /* One round over both tables, at FLOOR. */
@@ -154,7 +159,7 @@ bool gc_step(struct svm_engine *engine, bool forced)
     uint64_t worth, fresh, found = garbage(engine, floor, &worth, &fresh);
     FAULT_POINT("engine.gc.before");
     bool worth_it = found >= worth && rested(engine, WALK_REST);
-    bool ran = forced || worth_it || (over_cache(engine) && rested(engine, 1));
+    bool ran = forced || worth_it || (wants_memory(engine, found) && rested(engine, 1));
     if (ran)
         collect(engine, floor);
     FAULT_POINT("engine.gc.after");
