@@ -285,7 +285,7 @@ power-programs: $(OUT)/power/shim.so
 
 # tests/compare: SuperVM and others under the same workloads. The rig is that of tests/bench.
 COMPARE_BIN := $(filter $(OUT)/compare/%,$(DIR_BIN))
-$(COMPARE_BIN): $(call obj,tests/bench/rig.c)
+$(COMPARE_BIN): $(call obj,tests/bench/rig.c tests/bench/latency.c)
 $(COMPARE_BIN): LIBS_ALL += $(COMPARE_LIBS)
 $(call obj,$(wildcard tests/compare/*.c)): CPPFLAGS_ALL += $(COMPARE_CFLAGS)
 $(shell test -d $(OUT) && { printf '%s\n' '$(COMPARE_PKGS)' | cmp -s - $(OUT)/compare-packages || printf '%s\n' '$(COMPARE_PKGS)' >$(OUT)/compare-packages; })

@@ -204,6 +204,12 @@ static uint64_t completed_of(struct node *node)
     return number_after(text, "\"fast\":");
 }
 
+/* Bytes that the node has written to its log. */
+static uint64_t logged_of(struct node *node)
+{
+    return number_after(ask_method(node, "stats_storage"), "\"logBytes\":");
+}
+
 /* Make the counters. A second time is a duplicate, and as good. */
 static void set_up(struct node *node, const struct load_set *set)
 {
@@ -359,7 +365,9 @@ static void report_verify_rate(double seconds)
 
 /* ---- the report ---------------------------------------------------------------------------------------------- */
 
-static void report(const struct options *options, const struct load_outcome *outcome)
+/* LOGGED: bytes of log that all that was SENT has taken. */
+static void report(const struct options *options, const struct load_outcome *outcome,
+                   uint64_t logged)
 {
     static const char *const modes[] = {"single", "batch", "binary"};
     const struct load_plan *plan = &options->plan;
@@ -378,6 +386,7 @@ static void report(const struct options *options, const struct load_outcome *out
            (double)hist_percentile(latency, 950000) / 1e3,
            (double)hist_percentile(latency, 990000) / 1e3,
            (double)hist_percentile(latency, 999000) / 1e3, (double)hist_max(latency) / 1e3);
+    printf("\"log_bytes\":%.1f,", (double)logged / (outcome->sent > 0 ? outcome->sent : 1));
     printf("\"load_cpu_s\":%.3f,\"node_cpu_s\":%.3f,\"load_cpu_us\":%.2f,\"node_cpu_us\":%.2f,"
            "\"objects\":%u,\"seed\":%llu}\n",
            outcome->self_cpu_s, outcome->node_cpu_s, outcome->self_cpu_s * 1e6 / timed,
@@ -415,12 +424,12 @@ int main(int argc, char **argv)
             (void)ask_method(&node, "admin_compact");
             load_settle(options.plan.pid);
         }
-        const uint64_t completed = completed_of(&node);
+        const uint64_t completed = completed_of(&node), logged = logged_of(&node);
         load_drive(&outcome, &set, &options.plan);
         if (outcome.retries > 0)
             fprintf(stderr, "load: the node asked to send again, first: %s\n", outcome.why);
         audit(&node, &set, options.audit, outcome.sent, completed);
-        report(&options, &outcome);
+        report(&options, &outcome, logged_of(&node) - logged);
         close(node.fd);
         free(node.out.ptr);
         free(node.in.ptr);

@@ -135,18 +135,21 @@ def compare_tables(row):
     for detail in row.details[:1]:
         kinds = dict.fromkeys((system["workload"], system["mode"]) for system in detail["systems"])
         for workload, mode in kinds:
-            lines = [["system", "threads", "tx/s (median)", "range", "retries/tx", "CPU us/tx", "SuperVM is: declared", "owned", "interactive"]]
+            lines = [["system", "threads", "tx/s (median)", "range", "p50 us", "p99 us", "retries/tx", "CPU us/tx", "SuperVM is: declared",
+                      "owned", "interactive"]]
             for system in detail["systems"]:
                 if (system["workload"], system["mode"]) != (workload, mode):
                     continue
                 if not system["value"]:
                     lines.append([system["system"], str(system["threads"]), "SKIP" if system["skip"] else "no figure",
-                                  system["skip"] or system["error"] or "", *[""] * 5])
+                                  system["skip"] or system["error"] or "", *[""] * 7])
                     continue
                 times = [f"{system['supervm_is_times'][ours]:.1f}x" if ours in system["supervm_is_times"] else ""
                          for ours in ("supervm", "supervm-owned", "supervm-cells")]
                 lines.append([system["system"], str(system["threads"]), number(system["value"]),
-                              f"{number(system['min'])} .. {number(system['max'])}", f"{system['retries_per_tx']:.3f}", f"{system['cpu_us']:.2f}", *times])
+                              f"{number(system['min'])} .. {number(system['max'])}",
+                              *[number(system[key]) if system.get(key) is not None else "-" for key in ("p50_us", "p99_us")],
+                              f"{system['retries_per_tx']:.3f}", f"{system['cpu_us']:.2f}", *times])
             text += [f"**{workload}, {mode}**", "", *markdown(lines), ""]
     return text
 
@@ -225,6 +228,8 @@ MEANING = """- *Engine only*: two threads call `svm_run_batch` with decoded tran
 - *Over the socket*: `build/bench/load` ([load.md](load.md)) and the node on the same cores, transactions signed beforehand, `wait: durable`.
   CPU and rates include the generator. *Without IFMA*: each run's rate in percent of what `load --verify` reached in its turn: both cores, nothing but
   libsodium's verification of different signatures. A pair of which one half was disturbed (5 % of the processors or more) is left out. One signature verified again and again, as `verify` among the machine's parts, is faster.
+- *Percentiles* of the comparators stand in their tables. The original's workloads have none: what lies in their timed part is the original's, and a clock
+  for each transaction is not. *Log bytes* of the socket rows are the node's over all that was sent, warm-up included.
 - *Single submits at 50 % load*: an open loop at half of the rate that a closed loop of as many connections reached; latency counts from when a
   request was due, not from when it was sent.
 - *Interactive*: `svm_cell_run_batch`, closures that read two cells and write both.

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "bench/latency.h"
 #include "compare/server.h"
 
 struct workload {
@@ -22,7 +23,7 @@ static const struct workload WORKLOADS[] = {
 
 static struct compare_client clients[COMPARE_CLIENTS_MAX];
 static _Atomic uint32_t clients_ready;
-static _Atomic bool clients_go, clients_stop;
+static _Atomic bool clients_go, clients_timed, clients_stop;
 
 /* ---- what to do ------------------------------------------------------------------------------------------------ */
 
@@ -39,6 +40,8 @@ static struct compare_pick draw(struct random *random, const struct compare *com
 
 struct compare_pick compare_draw(struct compare_client *client)
 {
+    if (client->drawn % COMPARE_TIMED_EACH == 0)
+        client->drawn_ns[client->drawn / COMPARE_TIMED_EACH % COMPARE_TIMED] = now_ns();
     client->drawn++;
     return draw(&client->random, client->compare);
 }
@@ -55,9 +58,24 @@ int64_t compare_initial(const struct compare *compare)
 
 /* ---- clients --------------------------------------------------------------------------------------------------- */
 
+/* MORE were acknowledged, after the first DONE. */
+static void count_latency(struct compare_client *client, uint64_t done, uint64_t more)
+{
+    const uint64_t first = (done + COMPARE_TIMED_EACH - 1) / COMPARE_TIMED_EACH;
+    const uint64_t end = (done + more + COMPARE_TIMED_EACH - 1) / COMPARE_TIMED_EACH;
+    if (first == end || !atomic_load_explicit(&clients_timed, memory_order_relaxed))
+        return;
+    if (client->drawn - done > (uint64_t)COMPARE_TIMED * COMPARE_TIMED_EACH)
+        die("more is under way than the benchmark has clocks for");
+    const uint64_t now = now_ns();
+    for (uint64_t i = first; i < end; i++)
+        hist_add(&client->latency, now - client->drawn_ns[i % COMPARE_TIMED]);
+}
+
 static void count(struct compare_client *client, uint64_t more)
 {
     const uint64_t done = atomic_load_explicit(&client->done, memory_order_relaxed);
+    count_latency(client, done, more);
     atomic_store_explicit(&client->done, done + more, memory_order_relaxed);
 }
 
@@ -146,8 +164,10 @@ static void run_clients(struct compare *compare, struct sample *begin, struct sa
     atomic_store(&clients_go, true);
     sleep_s(compare->seconds < 5 ? compare->seconds / 5 : 1); /* warm-up */
     *begin = sample(compare);
+    atomic_store(&clients_timed, true);
     sleep_s(compare->seconds);
     *end = sample(compare);
+    atomic_store(&clients_timed, false);
     atomic_store(&clients_stop, true);
     for (uint32_t i = 0; i < compare->clients; i++)
         pthread_join(threads[i], NULL);
@@ -264,19 +284,23 @@ static void print_result(const struct compare *compare, const char *row, const s
     const uint64_t timed = end->done - begin->done;
     const double seconds = end->at_s - begin->at_s, cpu = end->cpu_s - begin->cpu_s;
     uint64_t done = 0, retries = 0;
+    static struct hist latency;
     for (uint32_t i = 0; i < compare->clients; i++) {
         done += clients[i].done;
         retries += clients[i].retries;
+        hist_merge(&latency, &clients[i].latency);
     }
     if (timed == 0)
         die("nothing was done within the timed part");
     printf("{\"row\":\"compare-%s\",\"value\":%.0f,\"unit\":\"tx/s\",\"threads\":%u,\"clients\":%u,"
            "\"objects\":%u,\"seconds\":%.2f,\"timed\":%llu,\"done\":%llu,\"retries\":%llu,"
-           "\"cpu_s\":%.2f,\"cpu_us\":%.3f,\"seed\":%llu,\"settings\":\"%s\"}\n",
+           "\"cpu_s\":%.2f,\"cpu_us\":%.3f,\"seed\":%llu,\"settings\":\"%s\"",
            row, (double)timed / seconds, compare->threads, compare->clients, compare->objects,
            seconds, (unsigned long long)timed, (unsigned long long)done,
            (unsigned long long)retries, cpu, cpu * 1e6 / (double)timed,
            (unsigned long long)compare->seed, compare->settings);
+    latency_print("", &latency);
+    printf("}\n");
 }
 
 int compare_main(int argc, char **argv, const struct compare_system *systems, size_t count_systems)

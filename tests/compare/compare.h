@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <stdatomic.h>
 
+#include "base/hist.h"
 #include "bench/rig.h"
 
 enum compare_workload {
@@ -18,6 +19,8 @@ enum compare_workload {
     COMPARE_COUNTER /* read one object's number, add 1, write it back */
 };
 enum { COMPARE_BALANCE = 100000, COMPARE_CLIENTS_MAX = 64 };
+/* To read a clock for each would be a part of what is measured. A client has fewer than the product of both under way. */
+enum { COMPARE_TIMED = 16384, COMPARE_TIMED_EACH = 17 };
 
 struct compare {
     const struct compare_system *system;
@@ -50,6 +53,9 @@ struct compare_client {
     uint64_t retries;   /* attempts that were defeated and repeated */
     void *session;      /* the system's */
     uint32_t under_way; /* of a pipelining system: sent and not taken */
+    uint64_t
+        drawn_ns[COMPARE_TIMED]; /* when every COMPARE_TIMED_EACHth was drawn, the latest of them */
+    struct hist latency;         /* ns, from there to its acknowledgement, in the timed part */
     _Alignas(64) _Atomic uint64_t done;
 };
 
@@ -62,8 +68,9 @@ struct compare_system {
     uint32_t window;  /* default of `window` */
     void (*open)(struct compare *compare);        /* and fill */
     void (*begin)(struct compare_client *client); /* on the client's thread, as the next three */
-    uint64_t (*step)(
-        struct compare_client *client); /* some transactions; returns how many were acknowledged */
+    uint64_t (*step)(struct compare_client
+                         *client); /* some transactions; returns how many were acknowledged, which
+                                         * are taken for those drawn first */
     uint64_t (*drain)(struct compare_client *client); /* what is under way; returns the same */
     void (*send)(struct compare_client *client);      /* one transaction */
     void (*take)(struct compare_client *client);      /* the answer to the oldest one */
