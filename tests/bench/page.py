@@ -54,7 +54,9 @@ def seen(row):
 
 def failures(rows):
     """Each run that had no figure, with what it said."""
-    return [f"- {row.name}, {failed['date']}, {failed['commit']}: {failed['why']}" for row in rows if row.one is not None for failed in row.failed]
+    lines = [f"- {row.name}, {failed['date']}, {failed['commit']}: {failed['why']}" for row in rows if row.one is not None for failed in row.failed]
+    systems = [system for row in rows for detail in row.details[:1] for system in detail.get("systems", [])]
+    return lines + [f"- {system['row']}, {system['threads']} threads: {system['error']}" for system in systems if system["error"]]
 
 
 def verdict(row):
