@@ -383,10 +383,9 @@ overload-long: ## more load than a node can take, clocks that leap, stops of 30 
 	@$(MAKE) --no-print-directory -j2 all build/bench/load
 	@LONG=1 tests/overload/run
 
-MINUTES ?= 30
 soak: ## mixed load with restarts for MINUTES (30): nothing lost, memory steady; build/soak.csv, a row in the ledger
 	@$(MAKE) --no-print-directory -j2 all
-	@tests/overload/soak.py $(MINUTES)
+	@tests/overload/soak.py $(or $(MINUTES),30)
 
 sim: ## SEED=n: the simulation of one seed, with the end of its transcript; without: a thousand
 	@tests/sim/run $(if $(SEED),seed $(SEED))
