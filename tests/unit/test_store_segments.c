@@ -366,6 +366,49 @@ START_TEST(what_is_synced_has_reached_the_disk)
 }
 END_TEST
 
+/* A segment of the log in FIXTURE with the one record KEY. */
+static void make_segment(const struct fixture *fixture, uint64_t number, uint64_t key)
+{
+    struct store_segment segment = {.number = number};
+    struct store_record record;
+    char name[STORE_SEGMENT_NAME_BYTES], path[sizeof fixture->path + sizeof name];
+    store_segment_name(name, number);
+    snprintf(path, sizeof path, "%s/%s", fixture->path, name);
+    segment.fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    ck_assert_int_ge(segment.fd, 0);
+    ck_assert(store_segment_begin(&segment));
+    ck_assert(store_segment_write(&segment, &record, key, (struct svm_bytes){big, SMALL_BYTES}));
+    close(segment.fd);
+}
+
+/* Nothing that this program writes, and no crash, has a key stand behind a higher one. What was appended behind would be read behind the break. */
+START_TEST(segments_out_of_order_are_refused)
+{
+    static const struct {
+        uint64_t keys[3];
+        const char *named; /* NULL = they are in order */
+    } cases[] = {{{4, 14, 15}, NULL},
+                 {{14, 4, 15}, "0000000000000002.log"},
+                 {{4, 4, 5}, "0000000000000002.log"},
+                 {{4, 14, 5}, "0000000000000003.log"}};
+    struct fixture fixture;
+    start(&fixture);
+    fixture.kv.close(fixture.kv.self);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char reason[120] = "";
+        for (uint64_t k = 0; k < 3; k++)
+            make_segment(&fixture, k + 1, cases[i].keys[k]);
+        enum svm_err err = store_kv_segments_open(&fixture.kv, fixture.path, reason);
+        ck_assert_int_eq(err, cases[i].named == NULL ? SVM_OK : SVM_E_CORRUPT);
+        if (err == SVM_OK)
+            fixture.kv.close(fixture.kv.self);
+        else
+            ck_assert_msg(strstr(reason, cases[i].named) != NULL, "%s", reason);
+    }
+    bed_remove(fixture.dir);
+}
+END_TEST
+
 START_TEST(an_error_is_said_and_final)
 {
     struct svm_kv_ops kv;
@@ -386,6 +429,7 @@ int main(void)
     tcase_add_test(tcase, a_spare_with_a_new_head_is_empty);
     tcase_add_test(tcase, a_torn_record_is_overwritten);
     tcase_add_test(tcase, what_is_synced_has_reached_the_disk);
+    tcase_add_test(tcase, segments_out_of_order_are_refused);
     tcase_add_test(tcase, an_error_is_said_and_final);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
