@@ -3,8 +3,8 @@
  *     log/0000000000000007.log      a segment: records one behind the other
  *     log/spare-3                   a segment that was trimmed, to be written over
  *
- * Keys are eight bytes, big-endian numbers, and ascend; a put is one write and one fdatasync. What a file holds behind its last
- * good record (segment.h) is cut off before the next one is written.
+ * Keys are eight bytes, big-endian numbers, and ascend, from file to file too; a put is one write and one fdatasync. What a file holds
+ * behind its last good record (segment.h) is cut off before the next one is written.
  *
  * Why not RocksDB: a put there goes through a write-ahead log and a memtable, and is written again when that is flushed; its
  * fdatasync must each time make a longer file durable. A segment is written once, and a trimmed one is written over: then the
@@ -106,6 +106,17 @@ static bool segment_add(struct segments *log, struct store_segment *segment)
     return true;
 }
 
+/* Do the keys of SEGMENT, the last one, ascend from those before it? No crash leaves it otherwise; cutting and appending rely on it. */
+static bool continues(const struct segments *log, const struct store_segment *segment)
+{
+    for (size_t i = log->count - 1; segment->count > 0 && i-- > 0;) {
+        const struct store_segment *before = log->list[i];
+        if (before->count > 0)
+            return before->records[before->count - 1].key < segment->records[0].key;
+    }
+    return true;
+}
+
 static enum svm_err segment_load(struct segments *log, uint64_t number)
 {
     char name[STORE_SEGMENT_NAME_BYTES];
@@ -125,6 +136,11 @@ static enum svm_err segment_load(struct segments *log, uint64_t number)
         return err;
     }
     enum svm_err err = store_segment_scan(segment, (uint64_t)info.st_size);
+    if (err == SVM_OK && !continues(log, segment)) {
+        snprintf(log->failure, sizeof log->failure,
+                 "%s begins before the end of the segment before it: restore a checkpoint", name);
+        return SVM_E_CORRUPT;
+    }
     return err == SVM_E_IO ? fail(log, "read", name) : err;
 }
 
@@ -712,7 +728,8 @@ enum svm_err store_kv_segments_open(struct svm_kv_ops *ops_out, const char *dir,
     }
     enum svm_err err = log == NULL || log->dir == NULL ? SVM_E_NO_MEMORY : open_all(log);
     if (err != SVM_OK) {
-        snprintf(reason, 120, "log: %.110s", err == SVM_E_IO ? log->failure : svm_err_text(err));
+        const bool told = log != NULL && log->failure[0] != '\0';
+        snprintf(reason, 120, "log: %.110s", told ? log->failure : svm_err_text(err));
         if (log != NULL)
             segments_close(log);
         return err;
