@@ -611,6 +611,33 @@ def test_replies_together():
         return seen
 
 
+def test_what_ran_is_answered():
+    """While there is no room for answers a batch of transactions is refused before it runs, or each that ran has its answer."""
+    def logged():
+        one = request(body=json.dumps({'jsonrpc': '2.0', 'id': 1, 'method': 'stats_storage'}))
+        return int(exchange(node.address, one, timeout=30).json['result']['loggedSeq'])
+
+    pay = [{'jsonrpc': '2.0', 'id': i, 'method': 'dev_send', 'params': {'from': 'alice', 'to': 'bob', 'amount': '1', 'wait': 'executed'}}
+           for i in range(1000)]
+    with dev('--rpc.response_bytes_max', '1MiB') as node:
+        for _ in range(3):
+            before = logged()
+            with connect(node) as s:
+                whole = request(body=json.dumps(pay))
+                s.sendall(whole[:-1])
+                held = [ask_and_not_read(node, 13) for _ in range(40)]
+                time.sleep(0.25)
+                s.sendall(whole[-1:])
+                got = Reply(read_reply(s))
+            for k in held:
+                k.close()
+            answers = got.json if got.status == 200 else []
+            if not answers:
+                got.error(503, 'OVERLOADED')
+            time.sleep(0.3)
+            assert sum('result' in r for r in answers) == logged() - before, (got.status, len(answers), logged() - before)
+
+
 def answered_before_a_call(node, count):
     """How many of COUNT batches are answered when a call that came behind them is."""
     batches = [connect(node) for _ in range(count)]
@@ -633,6 +660,25 @@ def test_a_call_among_batches():
         while not seen or (min(seen) == 60 and len(seen) < 5):
             seen.append(answered_before_a_call(node, 60))
         assert min(seen) < 60, 'the call had to wait for every batch'
+
+
+def test_a_call_among_long_ones():
+    """So do single calls with long parameters, and streams."""
+    long = request(body=json.dumps({'jsonrpc': '2.0', 'id': 1, 'method': 'rpc.discover', 'params': {'x': [1] * 300000}}))
+    with dev() as node:
+        seen = []
+        while not seen or (min(seen) == 40 and len(seen) < 5):
+            many = [connect(node) for _ in range(40)]
+            with connect(node) as single:
+                for s in many:
+                    s.sendall(long)
+                single.sendall(request())
+                assert 'result' in Reply(read_reply(single)).json
+                seen.append(len(select.select(many, [], [], 0)[0]))
+            for s in many:
+                Reply(read_reply(s)).error(200, 'INVALID_PARAMS')
+                s.close()
+        assert min(seen) < 40, 'the call had to wait for all of them'
 
 
 def test_batches_that_leave():
