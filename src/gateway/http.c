@@ -485,26 +485,12 @@ static enum MHD_Result receive(struct http_request *request, const char *upload,
 
 /* ---- JSON-RPC --------------------------------------------------------------------------------------------- */
 
-/* The results have their room. Errors are small but for the ids in them, which are as long as the client likes. */
-static bool has_room(const struct rpc_exchange *exchange, const struct text *reply)
-{
-    const size_t counted = exchange->answered;
-    return reply->len <= counted || replies_have_room(exchange->gateway, reply->len - counted);
-}
-
 static void exchange_reply(struct http_request *request, struct rpc_exchange *exchange)
 {
     struct text text;
     exchange_take(exchange, &text);
-    const bool fits = has_room(exchange, &text);
     exchange_end(exchange);
     request->exchange = NULL;
-    if (!fits) {
-        const struct rpc_error error = replies_overloaded(request->listener->gateway);
-        text_deinit(&text);
-        http_reply_error(request, MHD_HTTP_SERVICE_UNAVAILABLE, &error);
-        return;
-    }
     const unsigned status = text.len > 0 || text.overflow ? MHD_HTTP_OK : MHD_HTTP_NO_CONTENT;
     http_reply(request, status, TYPE_JSON, &text);
 }
@@ -514,10 +500,34 @@ static void exchange_done(void *arg, struct rpc_exchange *exchange)
     exchange_reply(arg, exchange);
 }
 
+bool http_is_batch(const struct http_request *request)
+{
+    size_t i = 0;
+    while (i < request->body_len && memchr(" \t\r\n", request->body[i], 4) != NULL) {
+        i++;
+    }
+    return request->route == HTTP_RPC && i < request->body_len && request->body[i] == '[';
+}
+
+/* Is there room for the reply to a body of that length and kind, before anything of it is done? Errors echo ids, which are as long as the
+ * client likes; afterwards the reply is sent whatever it has become. */
+static bool has_room(const struct http_request *request)
+{
+    const size_t least = http_is_batch(request) ? REPLY_SMALL + 1 : 0;
+    return replies_have_room(request->listener->gateway,
+                             request->body_len > least ? request->body_len : least);
+}
+
 static void begin_rpc(struct http_request *request)
 {
     bool finished = false;
     struct listener *listener = request->listener;
+    if (!has_room(request)) {
+        const struct rpc_error error = replies_overloaded(listener->gateway);
+        body_release(request);
+        http_reply_error(request, MHD_HTTP_SERVICE_UNAVAILABLE, &error);
+        return;
+    }
     struct rpc_exchange *exchange =
         exchange_begin(listener->gateway, request->body, request->body_len, listener->is_unix,
                        exchange_done, request, &finished);

@@ -76,6 +76,9 @@ void http_reply_error(struct http_request *request, unsigned status, const struc
 /* http_work: the body is whole and it is REQUEST's turn. */
 void http_work(struct http_request *request);
 
+/* http_is_batch: is the body, which is whole, that of a batch of calls? */
+bool http_is_batch(const struct http_request *request);
+
 /* http_query: is there a parameter NAME in the URL? VALUE_OUT is NULL when it has no value. */
 bool http_query(const struct http_request *request, const char *name, const char **value_out);
 

@@ -4,8 +4,8 @@
  *
  * The sum has a limit, replies_limit. What is small is beside it: a reply of at most REPLY_SMALL is never refused, and there is one to
  * a connection. Above half of the limit those who do not read make room: whoever has had REPLY_WAIT_MS to take a reply may be cut,
- * the largest reply first. So the fewest clients lose theirs, and those that fill the memory before those that use a little of it; a
- * client that reads has taken its reply by then. When that is not enough, what is not small is OVERLOADED.
+ * the largest reply first. So the fewest clients lose theirs, and those that fill the memory before those that use a little of it. When that
+ * is not enough, batches and what is not small are OVERLOADED, before they have done anything: what was done is answered.
  *
  * Thread   L, but for replies_add and replies_drop. */
 #ifndef GATEWAY_REPLIES_H

@@ -68,6 +68,13 @@ static void unseal(struct rpc_call *call, const struct rpc_error *error)
     put_error(call, error);
 }
 
+/* Has CALL done something that its answer tells of? Then it is not refused any more for want of room. */
+static bool has_effect(const struct rpc_call *call)
+{
+    const char *name = call->method->name;
+    return strncmp(name, "tx_submit", 9) == 0 || call->method->exposure != RPC_PUBLIC;
+}
+
 /* The result has been written: close the object, or say that it was too large. */
 static const struct rpc_answer *seal(struct rpc_call *call)
 {
@@ -79,7 +86,8 @@ static const struct rpc_answer *seal(struct rpc_call *call)
     if (call->out.overflow || before > limit - call->out.len) {
         unseal(call, &(struct rpc_error){.err = SVM_E_RESPONSE_TOO_LARGE,
                                          .notes = {{.key = "limit", .number = limit}}});
-    } else if (!replies_add(call->gateway, call->out.len, before + call->out.len)) {
+    } else if (!replies_add(call->gateway, call->out.len,
+                            has_effect(call) ? 0 : before + call->out.len)) {
         const struct rpc_error error = replies_overloaded(call->gateway);
         unseal(call, &error);
     }
@@ -226,8 +234,15 @@ static const struct rpc_answer *overloaded(struct rpc_call *call, const char *sc
 static const struct rpc_answer *start(struct rpc_call *call)
 {
     struct gateway *gateway = call->gateway;
-    if (!replies_have_room(gateway,
-                           call->exchange->answered)) { /* a batch; tell before it is done */
+    /* A batch is told before more of it is done. */
+    const size_t answered = call->exchange->answered;
+    if (answered >= gateway->config.response_bytes_max) {
+        return rpc_fail_error(
+            call, &(struct rpc_error){
+                      .err = SVM_E_RESPONSE_TOO_LARGE,
+                      .notes = {{.key = "limit", .number = gateway->config.response_bytes_max}}});
+    }
+    if (!replies_have_room(gateway, answered)) {
         const struct rpc_error error = replies_overloaded(gateway);
         return rpc_fail_error(call, &error);
     }

@@ -1,17 +1,11 @@
 #include "gateway/turns.h"
 
-#include <string.h>
-
 #include "gateway/http.h"
 #include "gateway/state.h"
 
-static bool is_batch(const struct http_request *request)
+static bool is_long(const struct http_request *request)
 {
-    size_t i = 0;
-    while (i < request->body_len && memchr(" \t\r\n", request->body[i], 4) != NULL) {
-        i++;
-    }
-    return request->route == HTTP_RPC && i < request->body_len && request->body[i] == '[';
+    return request->body_len > TURN_BODY_SMALL || http_is_batch(request);
 }
 
 static bool time_is_left(struct turns *turns)
@@ -32,7 +26,7 @@ bool turns_take(struct http_request *request)
 {
     struct gateway *gateway = request->listener->gateway;
     struct turns *turns = &gateway->turns;
-    if (!is_batch(request) || (turns->first == NULL && time_is_left(turns))) {
+    if (!is_long(request) || (turns->first == NULL && time_is_left(turns))) {
         return true;
     }
     request->in_line = true;

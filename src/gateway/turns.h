@@ -1,10 +1,10 @@
-/* gateway/turns.h - no crowd of batches keeps the loop: what one turn of it gives them has a limit, and the rest waits in line.
+/* gateway/turns.h - no crowd of long requests keeps the loop: what one turn of it gives them has a limit, and the rest waits in line.
  *
  *      whole body --turns_take--> time is left: worked now
  *                            \--> not, or others wait: suspended, in line --turns_run, in the next turns--> worked
  *
- * A single call is worked at once, so that it never waits for more than what a turn gives to batches, and one batch. What waits keeps its
- * body, which is counted with the bodies of all connections.
+ * Long is a batch, and a body of more than TURN_BODY_SMALL. Others are worked at once, so that they never wait for more than what a turn gives to
+ * long ones, and one of these. What waits keeps its body, which is counted with the bodies of all connections.
  *
  * Thread   L. */
 #ifndef GATEWAY_TURNS_H
@@ -16,7 +16,7 @@
 struct gateway;
 struct http_request;
 
-enum { TURN_MS = 10 }; /* of a turn, for batches */
+enum { TURN_MS = 10 /* of a turn, for long ones */, TURN_BODY_SMALL = 4096 };
 
 struct turns {
     struct http_request *first, *last; /* in line */

@@ -662,25 +662,6 @@ def test_a_call_among_batches():
         assert min(seen) < 60, 'the call had to wait for every batch'
 
 
-def test_a_call_among_long_ones():
-    """So do single calls with long parameters, and streams."""
-    long = request(body=json.dumps({'jsonrpc': '2.0', 'id': 1, 'method': 'rpc.discover', 'params': {'x': [1] * 300000}}))
-    with dev() as node:
-        seen = []
-        while not seen or (min(seen) == 40 and len(seen) < 5):
-            many = [connect(node) for _ in range(40)]
-            with connect(node) as single:
-                for s in many:
-                    s.sendall(long)
-                single.sendall(request())
-                assert 'result' in Reply(read_reply(single)).json
-                seen.append(len(select.select(many, [], [], 0)[0]))
-            for s in many:
-                Reply(read_reply(s)).error(200, 'INVALID_PARAMS')
-                s.close()
-        assert min(seen) < 40, 'the call had to wait for all of them'
-
-
 def test_batches_that_leave():
     """Batches that wait for their turn go with their clients, and hold nobody's end."""
     with dev() as node:
