@@ -208,7 +208,7 @@ static uint64_t bytes_in(const char *path, const char *name)
     return bytes;
 }
 
-/* Is there room for what is copied? It is asked first: a database whose assertions are built in aborts when it meets a full disk in a copy. */
+/* Can DIR's state be linked, and is there room for the log, which is copied? It is asked first: a database whose assertions are built in aborts when it meets a full disk in a copy. */
 static enum svm_err room_for_copy(const struct store *store, const char *partial, char reason[120])
 {
     enum { BESIDE = 16 << 20 }; /* what is flushed first, and what the database writes anew */
@@ -217,9 +217,13 @@ static enum svm_err room_for_copy(const struct store *store, const char *partial
     if (stat(store->dir.path, &here) != 0 || stat(partial, &there) != 0 ||
         statvfs(partial, &disk) != 0)
         return refuse_place(partial, EIO, reason);
+    if (here.st_dev !=
+        there.st_dev) { /* a copy of all takes its time, and the materialiser waits for it */
+        SAY(reason,
+            "dir is on another file system: name one beside the data directory and copy that");
+        return SVM_E_INVALID_PARAMS;
+    }
     uint64_t need = BESIDE + bytes_in(store->dir.path, "log");
-    if (here.st_dev != there.st_dev) /* linked otherwise */
-        need += bytes_in(store->dir.path, "state");
     uint64_t have = (uint64_t)disk.f_bavail * disk.f_frsize;
     if (have >= need)
         return SVM_OK;
@@ -229,6 +233,19 @@ static enum svm_err room_for_copy(const struct store *store, const char *partial
 }
 
 /* ---- the whole ------------------------------------------------------------------------------------------------ */
+
+/* The directory that the directory PATH is in. */
+static enum svm_err sync_parent(const char *path, char reason[120])
+{
+    char *parent = store_dir_join(path, "..");
+    enum svm_err err = SVM_E_NO_MEMORY;
+    if (parent == NULL)
+        SAY(reason, "out of memory");
+    else
+        err = store_dir_sync(parent, reason);
+    free(parent);
+    return err;
+}
 
 /* It is made beside DIR and renamed, so that DIR is a whole checkpoint or not there. */
 static enum svm_err checkpoint_make(struct store *store, const char *dir, const char *partial,
@@ -240,22 +257,16 @@ static enum svm_err checkpoint_make(struct store *store, const char *dir, const 
     err = room_for_copy(store, partial, reason);
     if (err == SVM_OK)
         err = checkpoint_fill(store, partial, seq_out, reason);
+    if (err == SVM_OK) /* asked first: afterwards only the disk can fail */
+        err = sync_parent(partial, reason);
     FAULT_POINT("store.checkpoint.before_rename");
     if (err == SVM_OK && rename(partial, dir) != 0) {
         SAY(reason, "cannot rename %.60s: %s", partial, strerror(errno));
         err = SVM_E_IO;
     }
-    if (err != SVM_OK) {
-        place_remove(partial);
-        return err;
-    }
-    char *parent = store_dir_join(dir, "..");
-    err = SVM_E_NO_MEMORY;
-    if (parent == NULL)
-        SAY(reason, "out of memory");
-    else
-        err = store_dir_sync(parent, reason);
-    free(parent);
+    if (err == SVM_OK)
+        return sync_parent(dir, reason);
+    place_remove(partial);
     return err;
 }
 

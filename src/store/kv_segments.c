@@ -550,7 +550,7 @@ static enum svm_err segments_get(void *self, struct svm_bytes key, uint8_t **val
 
 /* ---- operation ----------------------------------------------------------------------------------------------- */
 
-/* Up to LEN bytes of FROM at *AT, which moves on, to the end of TO. Not copy_file_range: it does not reach every other file system. */
+/* Up to LEN bytes of FROM at *AT, which moves on, to the end of TO. Not copy_file_range: not every file system has it. */
 static bool copy_some(int from, loff_t *at, int to, uint64_t len)
 {
     uint8_t bytes[16384];

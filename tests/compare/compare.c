@@ -79,14 +79,16 @@ static void count(struct compare_client *client, uint64_t more)
     atomic_store_explicit(&client->done, done + more, memory_order_relaxed);
 }
 
-/* Takes COUNT of what is under way. */
+/* Takes COUNT of what is under way, and counts it: each is acknowledged when it is taken. */
 static uint64_t take_some(struct compare_client *client, const struct compare_system *system,
-                          uint32_t count)
+                          uint32_t count_taken)
 {
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count_taken; i++) {
         system->take(client);
-    client->under_way -= count;
-    return count;
+        count(client, 1);
+    }
+    client->under_way -= count_taken;
+    return 0;
 }
 
 /* step: of a pipelining system the window is refilled and half of it taken. */
