@@ -638,6 +638,23 @@ def test_what_ran_is_answered():
             assert sum('result' in r for r in answers) == logged() - before, (got.status, len(answers), logged() - before)
 
 
+def test_what_a_batch_is_worked_with():
+    """What each call of a batch has needed is given back when that call is answered, not when the last one is."""
+    def ask(*calls):
+        body = json.dumps([{'jsonrpc': '2.0', 'id': i, 'method': method, 'params': params} for i, (method, params) in enumerate(calls)])
+        return [answer.get('result') for answer in exchange(node.address, request(body=body), timeout=60).json]
+
+    with dev() as node:
+        for _ in range(2):
+            assert all(ask(*[('dev_send', {'from': 'alice', 'to': 'bob', 'amount': '1', 'wait': 'executed'})] * 600))
+        accounts = ask(('dev_accounts', {}))[0]['items']
+        owner = next(account['address'] for account in accounts if account['name'] == 'bob')
+        before = peak_mib(node)
+        listed = ask(*[('object_listByOwner', {'owner': owner, 'limit': 1000})] * 1000)
+        assert any(listed) and len(listed) == 1000
+        assert peak_mib(node) - before < 120, (before, peak_mib(node))
+
+
 def answered_before_a_call(node, count):
     """How many of COUNT batches are answered when a call that came behind them is."""
     batches = [connect(node) for _ in range(count)]
