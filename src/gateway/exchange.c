@@ -32,6 +32,7 @@ void call_init(struct rpc_call *call, struct rpc_exchange *exchange)
 void call_deinit(struct rpc_call *call)
 {
     arena_deinit(&call->arena);
+    free(call->id_text);
     text_deinit(&call->out);
 }
 
@@ -69,10 +70,10 @@ void call_set_id(struct rpc_call *call, const json_t *id)
     struct text text;
     text_init(&text, 6 * call->gateway->config.body_bytes_max + 64);
     put_id(&text, id);
-    call->id = text.overflow ? NULL : arena_string(&call->arena, text.ptr, text.len);
-    if (call->id == NULL) {
-        call->id = "null"; /* no memory: the answer cannot be told apart, but it is one */
-    }
+    text_put_char(&text, '\0');
+    call->id_text = text.overflow ? NULL : text_take(&text);
+    /* no memory: the answer cannot be told apart, but it is one */
+    call->id = call->id_text != NULL ? call->id_text : "null";
     text_deinit(&text);
 }
 

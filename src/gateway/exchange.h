@@ -22,8 +22,9 @@ struct rpc_call {
     struct rpc_exchange *exchange;
     struct gateway *gateway;
     const struct rpc_method *method; /* NULL = none of that name */
-    const char *id;                  /* JSON text, in the arena; NULL = a notification */
-    void *params;                    /* in the arena */
+    const char *id; /* JSON text, of id_text or in the arena; NULL = a notification */
+    char *id_text;  /* owned */
+    void *params;   /* in the arena */
     rpc_finish_fn *finish;
     void *finish_arg;
     enum svm_err err; /* SVM_OK = answered with a result */

@@ -161,6 +161,15 @@ static void count_call(struct rpc_call *call)
     counters->duration_us[index] += us;
 }
 
+/* CALL is answered: what it was worked with is not kept until the others of its batch are. */
+static void call_answered(struct rpc_call *call)
+{
+    if (call->id_text != NULL) { /* else the id is in there, too */
+        arena_deinit(&call->arena);
+        call->params = NULL;
+    }
+}
+
 static void exchange_call_ended(struct rpc_exchange *exchange)
 {
     SVM_ASSERT(exchange->waiting > 0);
@@ -221,6 +230,7 @@ static void pool_done(uv_work_t *work, int status)
     (void)status; /* nothing cancels it */
     SVM_ASSERT(call->gateway->blocking > 0);
     call->gateway->blocking--;
+    call_answered(call);
     call_ended_late(call);
 }
 
@@ -354,6 +364,7 @@ static void run(struct rpc_call *call, const char *method, const json_t *params)
         call->gateway->calls++;
     } else {
         count_call(call);
+        call_answered(call);
         exchange_call_ended(call->exchange);
     }
 }
