@@ -58,7 +58,8 @@ const char *room_reason(enum engine_room room)
     case ROOM_TO_FREE:
         return "objects and cells exceed cache.bytes: delete or shrink some, nothing else is taken";
     case ROOM_UNCOLLECTED:
-        return "snapshots keep too much beyond cache.bytes: nothing is taken until it is collected";
+        return "snapshots keep too much beyond cache.bytes: nothing is taken until it is collected "
+               "(gc.enabled)";
     case ROOM_NO_RECEIPTS:
         return "receipts exceed tx.dedupe_bytes: nothing is taken until some have expired";
     case ROOM_NO_DISK:

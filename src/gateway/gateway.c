@@ -228,7 +228,7 @@ void gateway_reconfigure(struct gateway *gateway, const struct gateway_config *c
 {
     struct gateway_config *mine = &gateway->config;
     mine->body_bytes_max = config->body_bytes_max;
-    mine->response_bytes_max = config->response_bytes_max;
+    __atomic_store_n(&mine->response_bytes_max, config->response_bytes_max, __ATOMIC_RELAXED);
     mine->batch_items_max = config->batch_items_max;
     mine->stream_items_max = config->stream_items_max;
     mine->calls_max = config->calls_max;

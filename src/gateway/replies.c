@@ -7,7 +7,7 @@
 
 uint64_t replies_limit(const struct gateway *gateway)
 {
-    return GATEWAY_REPLIES_MAX * gateway->config.response_bytes_max;
+    return GATEWAY_REPLIES_MAX * gateway_response_max(gateway);
 }
 
 bool replies_add(struct gateway *gateway, size_t bytes, size_t whole)

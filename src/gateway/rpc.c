@@ -78,7 +78,7 @@ static bool has_effect(const struct rpc_call *call)
 /* The result has been written: close the object, or say that it was too large. */
 static const struct rpc_answer *seal(struct rpc_call *call)
 {
-    const size_t limit = call->gateway->config.response_bytes_max;
+    const size_t limit = gateway_response_max(call->gateway);
     text_put_char(&call->out, '}');
     /* a batch is one response: what its other calls have answered counts */
     const size_t before =

@@ -101,4 +101,10 @@ void gateway_watch_deadlines(struct gateway *gateway);
 /* gateway_begin_drain: as gateway_drain without a callback, for admin_drain. */
 void gateway_begin_drain(struct gateway *gateway);
 
+/* gateway_response_max: rpc.response_bytes_max as of now. Any thread: a reload may write it meanwhile. */
+static inline uint64_t gateway_response_max(const struct gateway *gateway)
+{
+    return __atomic_load_n(&gateway->config.response_bytes_max, __ATOMIC_RELAXED);
+}
+
 #endif
