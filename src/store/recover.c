@@ -23,6 +23,8 @@ struct scan {
     uint64_t synced; /* S */
     uint64_t bytes;  /* of the groups in (M, E] */
     uint64_t behind; /* groups after the break */
+    uint64_t
+        next; /* keys of what is kept lie below it, all others not: keys ascend, whatever they say */
     bool broken;
     bool old_seen, old_fits; /* groups up to M: the last of them ends at M with the anchor's hash */
 };
@@ -40,6 +42,7 @@ static void scan_group(struct scan *scan, const struct store_meta *meta, struct 
     if (scan->begin == 0)
         scan->begin = first;
     if (first <= meta->seq) {
+        scan->next = first + 1;
         scan->old_seen = true;
         scan->old_fits =
             readable && group.last == meta->seq && memcmp(group.hash.b, meta->hash.b, 32) == 0;
@@ -52,6 +55,7 @@ static void scan_group(struct scan *scan, const struct store_meta *meta, struct 
         scan->behind++;
         return;
     }
+    scan->next = first + 1;
     scan->end = group.last;
     scan->hash = group.hash;
     scan->bytes += value.len;
@@ -101,13 +105,13 @@ static enum svm_err judge(const struct scan *scan, const struct store_meta *meta
     return SVM_OK;
 }
 
-/* cut: durably delete all behind END. */
-static enum svm_err cut(struct store *store, uint64_t end)
+/* cut: durably delete all from the key NEXT on. */
+static enum svm_err cut(struct store *store, uint64_t next)
 {
     static const uint8_t above_all[9] = {255, 255, 255, 255, 255, 255, 255, 255, 255};
     struct svm_kv_ops *kv = &store->log_kv;
     uint8_t from[STORE_LOG_KEY_BYTES];
-    bytes_put_u64be(from, end + 1);
+    bytes_put_u64be(from, next);
     enum svm_err err = kv->del_range(kv->self, (struct svm_bytes){from, sizeof from},
                                      (struct svm_bytes){above_all, sizeof above_all});
     FAULT_POINT("store.recover.after_cut");
@@ -164,7 +168,7 @@ enum svm_err store_recover(struct store *store, struct store_opened *opened, cha
 
     FAULT_POINT("store.recover.scanned");
     if (scan.behind > 0)
-        err = cut(store, scan.end);
+        err = cut(store, scan.next);
     /* What is readable now may still be in the page cache alone. */
     if (err == SVM_OK)
         err = store->log_kv.sync(store->log_kv.self);
