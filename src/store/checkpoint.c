@@ -208,7 +208,8 @@ static uint64_t bytes_in(const char *path, const char *name)
     return bytes;
 }
 
-/* Can DIR's state be linked, and is there room for the log, which is copied? It is asked first: a database whose assertions are built in aborts when it meets a full disk in a copy. */
+/* Can the state be linked, and is there room for the log, which is copied? It is asked first: a database whose assertions are built in
+ * aborts when it meets a full disk in a copy. */
 static enum svm_err room_for_copy(const struct store *store, const char *partial, char reason[120])
 {
     enum { BESIDE = 16 << 20 }; /* what is flushed first, and what the database writes anew */
@@ -217,8 +218,8 @@ static enum svm_err room_for_copy(const struct store *store, const char *partial
     if (stat(store->dir.path, &here) != 0 || stat(partial, &there) != 0 ||
         statvfs(partial, &disk) != 0)
         return refuse_place(partial, EIO, reason);
-    if (here.st_dev !=
-        there.st_dev) { /* a copy of all takes its time, and the materialiser waits for it */
+    /* A copy of all takes its time, and the materialiser waits for it. */
+    if (here.st_dev != there.st_dev) {
         SAY(reason,
             "dir is on another file system: name one beside the data directory and copy that");
         return SVM_E_INVALID_PARAMS;
