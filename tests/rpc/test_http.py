@@ -689,3 +689,19 @@ def test_batches_that_leave():
         assert node.stop() == 0
         for s in batches:
             s.close()
+
+
+# ---- methods ----------------------------------------------------------------------------------------------------------
+
+# By hand, beside the contracts: a method that is not here must say that it changes nothing.
+CHANGING = {'admin_checkpoint', 'admin_compact', 'admin_drain', 'admin_reload', 'admin_runGc', 'admin_setLogLevel', 'admin_stop',
+            'dev_faucet', 'dev_generateLoad', 'dev_send', 'tx_submit', 'tx_submitBatch'}
+
+
+def test_methods_that_change_say_so():
+    """A client, and the gateway itself, know of every method whether a call has done something."""
+    with dev() as node:
+        methods = exchange(node.address, request(body=json.dumps(DISCOVER[0]))).json['result']['methods']
+    said = {m['name']: m.get('x-readOnly') for m in methods}
+    assert set(said.values()) == {True, False}, said
+    assert {name for name, reads in said.items() if not reads} == CHANGING, said
