@@ -68,13 +68,6 @@ static void unseal(struct rpc_call *call, const struct rpc_error *error)
     put_error(call, error);
 }
 
-/* Has CALL done something that its answer tells of? Then it is not refused any more for want of room. */
-static bool has_effect(const struct rpc_call *call)
-{
-    const char *name = call->method->name;
-    return strncmp(name, "tx_submit", 9) == 0 || call->method->exposure != RPC_PUBLIC;
-}
-
 /* The result has been written: close the object, or say that it was too large. */
 static const struct rpc_answer *seal(struct rpc_call *call)
 {
@@ -87,7 +80,8 @@ static const struct rpc_answer *seal(struct rpc_call *call)
         unseal(call, &(struct rpc_error){.err = SVM_E_RESPONSE_TOO_LARGE,
                                          .notes = {{.key = "limit", .number = limit}}});
     } else if (!replies_add(call->gateway, call->out.len,
-                            has_effect(call) ? 0 : before + call->out.len)) {
+                            call->method->read_only ? before + call->out.len : 0)) {
+        /* what has changed something is not refused any more */
         const struct rpc_error error = replies_overloaded(call->gateway);
         unseal(call, &error);
     }

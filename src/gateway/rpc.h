@@ -33,6 +33,7 @@ struct rpc_method {
     const struct rpc_answer *(*run)(struct rpc_call *call, const void *params);
     enum rpc_exposure exposure;
     bool on_pool;
+    bool read_only; /* a call changes nothing, neither the chain nor the node nor a disk */
 };
 
 /* The table of methods, in the order of strcmp, and the OpenRPC document in pieces (generated). */
