@@ -3,6 +3,7 @@ import base64
 import contextlib
 import json
 import os
+import re
 import select
 import socket
 import struct
@@ -278,6 +279,26 @@ def test_internal_errors_have_an_id():
         assert not [name for name in os.listdir(node.dir) if name.startswith('copy')], os.listdir(node.dir)
         node.rpc('dev_send', **{'from': 'alice', 'to': 'bob', 'amount': '1', 'wait': 'durable'})
         return {'INTERNAL'}
+
+
+def test_a_checkpoint_without_room():
+    """The log's file that is all hole cannot be copied: the admin is told how much room is missing, and nothing is left."""
+    hole = 8 << 40
+    with harness.node('--dev', '--datadir', 'data', '--durability', 'sync') as node:
+        with open(os.path.join(node.dir, 'data', 'log', 'hole'), 'wb') as f:
+            f.truncate(hole)
+        body = {'jsonrpc': '2.0', 'id': 1, 'method': 'admin_checkpoint', 'params': {'dir': os.path.join(node.dir, 'copy')}}
+        answer = json.loads(player.post(node, json.dumps(body), True)[1])
+        bad = contract.check_response('admin_checkpoint', answer)
+        assert not bad and answer['error']['data']['name'] == 'STORAGE_FULL', (bad, answer)
+        data = answer['error']['data']
+        assert data['param'] == 'dir' and data['retry'] == 'later', data
+        needed, free = (int(kib) for kib in re.findall(r'([0-9]+) KiB', data['reason']))
+        assert needed > hole >> 10 and 0 < free < needed, data
+        assert not [name for name in os.listdir(node.dir) if name.startswith('copy')], os.listdir(node.dir)
+        os.remove(os.path.join(node.dir, 'data', 'log', 'hole'))
+        assert 'result' in json.loads(player.post(node, json.dumps(body), True)[1])
+        return {'STORAGE_FULL'}
 
 
 def test_unix_socket_needs_no_host():
