@@ -419,8 +419,9 @@ typedef void svm_fatal_fn(void *arg, enum svm_err err, const char *reason);
 void svm_on_fatal(struct svm_engine *engine, svm_fatal_fn *fn, void *arg);
 /* svm_checkpoint: a consistent copy (hard links, the log copied) under DIR, which must not exist, on the data directory's file system, with a
  * manifest. Blocks.
- * Returns SVM_OK (SEQ_OUT: what it holds), SVM_E_INVALID_PARAMS (DIR cannot be made; DETAIL says why and what to do), SVM_E_IO (no room, or the disk),
- *         SVM_E_METHOD_DISABLED (memory mode). What fails leaves nothing behind, and the engine goes on. */
+ * Returns SVM_OK (SEQ_OUT: what it holds), SVM_E_INVALID_PARAMS (DIR cannot be made; DETAIL says why and what to do), SVM_E_STORAGE_FULL (no room
+ *         for the copy; DETAIL says how much is needed), SVM_E_IO (the disk), SVM_E_METHOD_DISABLED (memory mode). What fails leaves nothing
+ *         behind, and the engine goes on. */
 SVM_MUST_USE enum svm_err svm_checkpoint(struct svm_engine *engine, const char *dir,
                                          uint64_t *seq_out, struct svm_refusal *detail);
 SVM_MUST_USE enum svm_err svm_compact(struct svm_engine *engine);

@@ -64,6 +64,7 @@ extern "C" {
     X(SNAPSHOT_TOO_OLD, 1306, REBUILD, RETRY,                                                      \
       "the snapshot was cancelled because it outlived its limit")                                  \
     X(STORAGE_READ_ONLY, 1401, LATER, FATAL, "the node accepts no writes until there is room")     \
+    X(STORAGE_FULL, 1402, LATER, FATAL, "the disk has no room for what was asked; make some")      \
     /* below: errors of the C library alone; a remote caller sees them as INTERNAL */              \
     X(NO_MEMORY, 2001, LATER, FATAL, "out of memory")                                              \
     X(IO, 2002, NEVER, FATAL, "the disk or the database failed")                                   \

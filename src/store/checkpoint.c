@@ -156,7 +156,7 @@ static enum svm_err refuse_place(const char *path, int why, char reason[120])
     const char *cure = cure_of(why);
     if (cure == NULL) {
         SAY(reason, "cannot create %.60s: %s", path, strerror(why));
-        return SVM_E_IO;
+        return store_dir_errno(why);
     }
     SAY(reason, "%s", cure);
     return SVM_E_INVALID_PARAMS;
@@ -228,9 +228,9 @@ static enum svm_err room_for_copy(const struct store *store, const char *partial
     uint64_t have = (uint64_t)disk.f_bavail * disk.f_frsize;
     if (have >= need)
         return SVM_OK;
-    SAY(reason, "no room for the copy: %llu KiB are needed, %llu KiB free",
+    SAY(reason, "no room for the copy of the log: %llu KiB are needed, %llu KiB free: make room",
         (unsigned long long)(need >> 10), (unsigned long long)(have >> 10));
-    return SVM_E_IO;
+    return SVM_E_STORAGE_FULL;
 }
 
 /* ---- the whole ------------------------------------------------------------------------------------------------ */

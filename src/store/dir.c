@@ -354,6 +354,11 @@ uint64_t store_dir_synced_get(struct store_dir *dir)
     return memcmp(have, want, sizeof have) == 0 ? seq : 0;
 }
 
+enum svm_err store_dir_errno(int why)
+{
+    return why == ENOSPC || why == EDQUOT ? SVM_E_STORAGE_FULL : SVM_E_IO;
+}
+
 uint64_t store_dir_free_bytes(const struct store_dir *dir)
 {
     struct statvfs info;

@@ -54,6 +54,9 @@ SVM_MUST_USE enum svm_err store_dir_read(const char *path, const char *name, cha
 void store_dir_synced_put(struct store_dir *dir, uint64_t seq);
 uint64_t store_dir_synced_get(struct store_dir *dir);
 
+/* store_dir_errno: what WHY, an errno of a write to a disk, is: SVM_E_STORAGE_FULL or SVM_E_IO. */
+enum svm_err store_dir_errno(int why);
+
 /* UINT64_MAX when it cannot be told. */
 uint64_t store_dir_free_bytes(const struct store_dir *dir);
 

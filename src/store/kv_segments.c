@@ -28,6 +28,7 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/fault.h"
+#include "store/dir.h"
 #include "store/segment.h"
 #include "store/store.h"
 
@@ -587,9 +588,9 @@ static bool copy(int from, int to, const char *name, uint64_t len)
 
 static enum svm_err copy_failed(char reason[120], const char *verb, const char *what)
 {
-    snprintf(reason, 120, "cannot %s %.60s: %.40s", verb, what,
-             errno == 0 ? "short" : strerror(errno));
-    return SVM_E_IO;
+    int why = errno;
+    snprintf(reason, 120, "cannot %s %.60s: %.40s", verb, what, why == 0 ? "short" : strerror(why));
+    return store_dir_errno(why);
 }
 
 /* Copies, not links: a trimmed segment is written over. */

@@ -183,8 +183,8 @@ void store_counts(struct store *store, struct store_counts *counts_out);
 uint64_t store_disk_free(struct store *store); /* bytes; UINT64_MAX without a directory */
 /* store_checkpoint: DIR must not exist: pause trimming, flush and checkpoint state, then log, then write and fsync MANIFEST {seq, hashes, genesis}.
  * A data directory made of a checkpoint opens as any other.
- * Returns SVM_OK, SVM_E_METHOD_DISABLED (no data directory), SVM_E_INVALID_PARAMS (DIR, which REASON says what to do about), SVM_E_IO (no room, or
- * the disk), SVM_E_NO_MEMORY, with REASON. Then nothing is left at DIR, and the store goes on. */
+ * Returns SVM_OK, SVM_E_METHOD_DISABLED (no data directory), SVM_E_INVALID_PARAMS (DIR, which REASON says what to do about), SVM_E_STORAGE_FULL
+ * (no room for the copy), SVM_E_IO (the disk), SVM_E_NO_MEMORY, with REASON. Then nothing is left at DIR, and the store goes on. */
 SVM_MUST_USE enum svm_err store_checkpoint(struct store *store, const char *dir, uint64_t *seq_out,
                                            char reason[120]);
 SVM_MUST_USE enum svm_err store_compact(struct store *store);

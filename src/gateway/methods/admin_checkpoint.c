@@ -9,7 +9,7 @@ const struct rpc_answer *admin_checkpoint_handle(struct rpc_call *call,
         return rpc_fail_param(call, "dir", "an absolute path", params->dir);
     }
     const enum svm_err err = svm_checkpoint(rpc_engine(call), params->dir, &result.seq, &detail);
-    if (err == SVM_E_INVALID_PARAMS) {
+    if (err == SVM_E_INVALID_PARAMS || err == SVM_E_STORAGE_FULL) {
         return rpc_fail_error(call,
                               &(struct rpc_error){.err = err,
                                                   .refusal = &detail,
