@@ -5,6 +5,7 @@ import json
 import os
 import re
 import select
+import signal
 import socket
 import struct
 import time
@@ -710,6 +711,42 @@ def test_batches_that_leave():
         assert node.stop() == 0
         for s in batches:
             s.close()
+
+
+@contextlib.contextmanager
+def held(node):
+    """NODE stands still."""
+    node.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        node.process.send_signal(signal.SIGCONT)
+
+
+def settle(node):
+    """Wait until NODE has done with everybody, the asker apart."""
+    end = time.monotonic() + 30
+    while gauge(node, 'supervm_http_connections{transport="http"}') > 1 or gauge(node, 'supervm_queue_depth{queue="calls"}') > 0:
+        assert time.monotonic() < end, 'connections or calls are left'
+        time.sleep(0.05)
+
+
+def test_batches_in_line_of_clients_that_left():
+    """What waits for its turn when its client has gone is not run; who is there is answered."""
+    pay = [{'jsonrpc': '2.0', 'id': i, 'method': 'dev_send', 'params': {'from': 'alice', 'to': 'bob', 'amount': '1', 'wait': 'none'}}
+           for i in range(1000)]
+    with dev() as node:
+        with connect(node) as stays:
+            with held(node):
+                for _ in range(40):
+                    with connect(node) as s:
+                        s.sendall(request(body=json.dumps(pay)))
+                stays.sendall(request(body=json.dumps(pay)))
+            assert len(Reply(read_reply(stays)).json) == 1000
+        settle(node)
+        one = request(body=json.dumps({'jsonrpc': '2.0', 'id': 1, 'method': 'stats_storage'}))
+        ran = int(exchange(node.address, one).json['result']['loggedSeq'])
+        assert ran <= 20 * 1000, f'{ran} transactions of 41 clients of which 40 had gone'
 
 
 # ---- methods ----------------------------------------------------------------------------------------------------------
