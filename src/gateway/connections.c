@@ -1,5 +1,6 @@
 #include "gateway/connections.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -63,6 +64,12 @@ void connections_shut(struct connections *list, struct connection *connection)
 {
     unlink_waiting(list, connection);
     (void)shutdown(connection->fd, SHUT_RDWR);
+}
+
+bool connections_has_left(const struct connection *connection)
+{
+    struct pollfd look = {.fd = connection->fd, .events = POLLRDHUP};
+    return poll(&look, 1, 0) == 1;
 }
 
 unsigned connections_cut(struct connections *list, uint64_t since_ms, unsigned count)

@@ -35,6 +35,9 @@ void connections_remove(struct connections *list, struct connection *connection)
 void connections_wait(struct connections *list, struct connection *connection, uint64_t now_ms);
 void connections_work(struct connections *list, struct connection *connection);
 
+/* connections_has_left: has the client closed CONNECTION, or its side of it? The library does not look at a connection that is suspended. */
+bool connections_has_left(const struct connection *connection);
+
 /* connections_cut: shut those that have waited since before SINCE_MS, at most COUNT, the longest first. The library then sees
  * their end, and removes them. Returns how many. */
 unsigned connections_cut(struct connections *list, uint64_t since_ms, unsigned count);

@@ -595,7 +595,7 @@ enum MHD_Result http_access(void *closure, struct MHD_Connection *connection, co
         *upload_len = 0;
         return result;
     }
-    if (listener->gateway->closing) {
+    if (listener->gateway->closing || request->state == HTTP_LEFT) {
         return MHD_NO;
     }
     if (request->state == HTTP_RECEIVING) {
@@ -671,6 +671,19 @@ void http_abandon(struct http_request *request)
         request->suspended = false;
         MHD_resume_connection(request->connection);
     }
+}
+
+bool http_has_left(const struct http_request *request)
+{
+    const struct connection *connection = listener_connection(request->connection);
+    return connection != NULL && connections_has_left(connection);
+}
+
+void http_drop(struct http_request *request)
+{
+    request->state = HTTP_LEFT;
+    http_abandon(request);
+    request->listener->due = true;
 }
 
 bool http_query(const struct http_request *request, const char *name, const char **value_out)

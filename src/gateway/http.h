@@ -31,7 +31,8 @@ enum http_state {
     HTTP_RECEIVING,
     HTTP_SWALLOWING, /* refused; the rest of the body is read and dropped */
     HTTP_WORKING,    /* suspended */
-    HTTP_READY       /* the reply is there */
+    HTTP_READY,      /* the reply is there */
+    HTTP_LEFT        /* the client has gone: the connection is to be closed */
 };
 
 struct http_request {
@@ -75,6 +76,10 @@ void http_reply_error(struct http_request *request, unsigned status, const struc
 
 /* http_work: the body is whole and it is REQUEST's turn. */
 void http_work(struct http_request *request);
+
+/* http_has_left: has the client of REQUEST, which is suspended, gone? http_drop: then it is over. */
+bool http_has_left(const struct http_request *request);
+void http_drop(struct http_request *request);
 
 /* http_is_batch: is the body, which is whole, that of a batch of calls? */
 bool http_is_batch(const struct http_request *request);

@@ -74,7 +74,11 @@ void turns_run(struct gateway *gateway)
             return;
         }
         turns_leave(request);
-        http_work(request);
+        if (http_has_left(request)) {
+            http_drop(request);
+        } else {
+            http_work(request);
+        }
     } while (time_is_left(&gateway->turns));
 }
 

@@ -1,10 +1,12 @@
 /* gateway/turns.h - no crowd of long requests keeps the loop: what one turn of it gives them has a limit, and the rest waits in line.
  *
  *      whole body --turns_take--> time is left: worked now
- *                            \--> not, or others wait: suspended, in line --turns_run, in the next turns--> worked
+ *                            \--> not, or others wait: suspended, in line --turns_run, in the next turns--> worked, or dropped
  *
  * Long is a batch, and a body of more than TURN_BODY_SMALL. Others are worked at once, so that they never wait for more than what a turn gives to
- * long ones, and one of these. What waits keeps its body, which is counted with the bodies of all connections.
+ * long ones, and one of these. What waits keeps its body, which is counted with the bodies of all connections. Whose client has gone by its turn is
+ * dropped: what nobody waits for any more does not take the time of those who do. A client that closes its sending side only is not told
+ * from one that has gone; the others are told so in docs/rpc/index.md.
  *
  * Thread   L. */
 #ifndef GATEWAY_TURNS_H
