@@ -749,6 +749,33 @@ def test_batches_in_line_of_clients_that_left():
         assert ran <= 20 * 1000, f'{ran} transactions of 41 clients of which 40 had gone'
 
 
+def called(node, method):
+    """How many calls of METHOD have been answered, well or not."""
+    text = exchange(node.address, request('GET', '/metrics', ''), timeout=30).body.decode()
+    return sum(int(line.split()[1]) for line in text.splitlines()
+               if line.startswith('supervm_rpc_requests_total{') and f'method="{method}"' in line)
+
+
+def test_calls_of_clients_that_left():
+    """Of a batch that reads much, what has not been begun when its client has gone is not run."""
+    pay = [{'jsonrpc': '2.0', 'id': i, 'method': 'dev_send', 'params': {'from': 'alice', 'to': 'bob', 'amount': '1', 'wait': 'executed'}}
+           for i in range(1000)]
+    with harness.node('--dev', env={'UV_THREADPOOL_SIZE': '1'}) as node:
+        assert len(exchange(node.address, request(body=json.dumps(pay)), timeout=60).json) == 1000
+        bob = next(a['address'] for a in node.rpc('dev_accounts')['items'] if a['name'] == 'bob')
+        many = [{'jsonrpc': '2.0', 'id': i, 'method': 'object_listByOwner', 'params': {'owner': bob, 'limit': 1000}} for i in range(1000)]
+        for i in range(1, 4):  # seconds of work for the pool
+            with connect(node) as s:
+                s.sendall(request(body=json.dumps(many)))
+                end = time.monotonic() + 30
+                while gauge(node, 'supervm_queue_depth{queue="blocking"}') + called(node, 'object_listByOwner') < 1000 * i:
+                    assert time.monotonic() < end, 'a batch is not begun'
+        settle(node)
+        ran = called(node, 'object_listByOwner')
+        assert ran < 3 * 1000, f'{ran} calls for clients that had gone'
+        assert len(node.rpc('object_listByOwner', owner=bob, limit=1000)['items']) > 600
+
+
 # ---- methods ----------------------------------------------------------------------------------------------------------
 
 # By hand, beside the contracts: a method that is not here must say that it changes nothing.
