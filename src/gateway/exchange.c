@@ -474,6 +474,16 @@ void exchange_take(struct rpc_exchange *exchange, struct text *text)
     }
 }
 
+bool exchange_cancel(struct rpc_exchange *exchange)
+{
+    bool cancelled = false;
+    for (size_t i = 0; i < exchange->count; i++) {
+        struct rpc_call *call = &exchange->calls[i];
+        cancelled |= call->on_pool && uv_cancel((uv_req_t *)&call->work) == 0;
+    }
+    return cancelled;
+}
+
 void exchange_end(struct rpc_exchange *exchange)
 {
     exchange->done = NULL;

@@ -31,6 +31,7 @@ struct rpc_call {
     struct arena arena;
     struct text out; /* the response object */
     uint64_t started_ns;
+    bool on_pool; /* WORK is queued, or runs */
     uv_work_t work;
 };
 
@@ -58,6 +59,10 @@ void exchange_take(struct rpc_exchange *exchange, struct text *text);
 
 /* exchange_end: free, or, while calls are in flight, forget whoever listens and free when they have ended. */
 void exchange_end(struct rpc_exchange *exchange);
+
+/* exchange_cancel: what the pool has not begun is not run. False: there was nothing of that kind, and all will be answered. Else only
+ * exchange_end makes sense. */
+bool exchange_cancel(struct rpc_exchange *exchange);
 
 /* A call that answers an error of the envelope: not a request, or beyond a limit. ITEM is what was sent, if anything. */
 void call_init(struct rpc_call *call, struct rpc_exchange *exchange);

@@ -78,6 +78,7 @@ static void on_probe(uv_timer_t *timer)
     struct gateway *gateway = timer->data;
     probes_tick(gateway);
     replies_cut(gateway);
+    http_look(gateway);
     if (gateway->tcp != NULL) {
         listener_tick(gateway->tcp);
     }

@@ -686,6 +686,20 @@ void http_drop(struct http_request *request)
     request->listener->due = true;
 }
 
+void http_look(struct gateway *gateway)
+{
+    if (gateway->blocking == 0) {
+        return;
+    }
+    for (struct http_request *request = gateway->requests; request != NULL;
+         request = request->next) {
+        if (request->suspended && request->exchange != NULL && http_has_left(request) &&
+            exchange_cancel(request->exchange)) {
+            http_drop(request);
+        }
+    }
+}
+
 bool http_query(const struct http_request *request, const char *name, const char **value_out)
 {
     size_t len = 0;

@@ -81,6 +81,9 @@ void http_work(struct http_request *request);
 bool http_has_left(const struct http_request *request);
 void http_drop(struct http_request *request);
 
+/* http_look: drop those whose clients have gone while calls of theirs wait for the pool; about once in a second. */
+void http_look(struct gateway *gateway);
+
 /* http_is_batch: is the body, which is whole, that of a batch of calls? */
 bool http_is_batch(const struct http_request *request);
 

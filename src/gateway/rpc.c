@@ -176,11 +176,10 @@ static void exchange_call_ended(struct rpc_exchange *exchange)
     }
 }
 
-/* The method has run. A call that was in flight ends here, later than its dispatch. */
+/* A call that was in flight ends here, later than its dispatch. */
 static void call_ended_late(struct rpc_call *call)
 {
     struct gateway *gateway = call->gateway;
-    count_call(call);
     SVM_ASSERT(gateway->calls > 0);
     gateway->calls--;
     exchange_call_ended(call->exchange);
@@ -192,6 +191,7 @@ static void group_done(void *arg, const struct wait_group *group)
     struct rpc_call *call = arg;
     const struct rpc_answer *answer = call->finish(call, group, call->finish_arg);
     SVM_ASSERT(!answer->later);
+    count_call(call);
     call_ended_late(call);
 }
 
@@ -221,10 +221,13 @@ static void pool_run(uv_work_t *work)
 static void pool_done(uv_work_t *work, int status)
 {
     struct rpc_call *call = work->data;
-    (void)status; /* nothing cancels it */
     SVM_ASSERT(call->gateway->blocking > 0);
     call->gateway->blocking--;
+    call->on_pool = false;
     call_answered(call);
+    if (status != UV_ECANCELED) {
+        count_call(call);
+    }
     call_ended_late(call);
 }
 
@@ -264,6 +267,7 @@ static const struct rpc_answer *start(struct rpc_call *call)
         return rpc_fail(call, SVM_E_NO_MEMORY);
     }
     gateway->blocking++;
+    call->on_pool = true;
     return &answer_later;
 }
 
