@@ -668,5 +668,10 @@ void stats_executed(struct engine_counters *counters, const struct engine_job *j
                     enum svm_failure failure);
 void stats_refused(struct engine_counters *counters, enum svm_err err);
 uint64_t stats_executed_total(struct svm_engine *engine);
+/* stats_tables: what objects and cells take, in sum. */
+struct table_sums {
+    uint64_t heads, garbage, bytes;
+};
+struct table_sums stats_tables(struct svm_engine *engine);
 
 #endif

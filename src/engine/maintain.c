@@ -29,15 +29,6 @@ struct advice {
 
 /* ---- G ---------------------------------------------------------------------------------------------------------- */
 
-static uint64_t versions_behind(struct svm_engine *engine, uint64_t *heads_out)
-{
-    struct mvcc_counts objects, cells;
-    mvcc_counts(engine->objects, &objects);
-    mvcc_counts(engine->cells, &cells);
-    *heads_out = objects.heads + cells.heads;
-    return objects.garbage + cells.garbage;
-}
-
 /* Versions behind the newest, and how many of them are worth a walk over all heads. Writers trim what they touch, and use the memory again, so under load
  * the garbage stays by itself at about one version per head plus what was published since the floor moved last; the walk is for what has gone cold. What
  * the last one has left, for a snapshot that is still open (FLOOR is its), the next would leave too. When the order has stood still for a second everything
@@ -45,7 +36,7 @@ static uint64_t versions_behind(struct svm_engine *engine, uint64_t *heads_out)
 static uint64_t garbage(struct svm_engine *engine, uint64_t floor, uint64_t *worth_out,
                         uint64_t *fresh_out)
 {
-    uint64_t heads, found = versions_behind(engine, &heads);
+    const struct table_sums tables = stats_tables(engine);
     uint64_t threshold = atomic_load(&engine->gc_threshold);
     uint64_t kept = engine->gc_walk.floor == floor ? engine->gc_walk.kept : 0;
     uint64_t second = atomic_load(&engine->applied_then[0]);
@@ -56,9 +47,10 @@ static uint64_t garbage(struct svm_engine *engine, uint64_t floor, uint64_t *wor
     if (quiet) /* it may have left more than snapshots need: what was claimed just then, the end of a long chain */
         *worth_out = engine->gc_walk.removed > 0 ? 1 : kept + 1;
     else
-        *worth_out = (heads > threshold ? heads + heads / 2 : threshold) + kept + 4 * fresh;
+        *worth_out = (tables.heads > threshold ? tables.heads + tables.heads / 2 : threshold) +
+                     kept + 4 * fresh;
     *fresh_out = fresh;
-    return found;
+    return tables.garbage;
 }
 
 /* Has the collector rested TIMES as long as its last walk took? */
@@ -70,19 +62,11 @@ static bool rested(struct svm_engine *engine, uint64_t times)
            (rest_ns < most_ns ? rest_ns : most_ns);
 }
 
-static uint64_t table_bytes(struct svm_engine *engine)
-{
-    struct mvcc_counts objects, cells;
-    mvcc_counts(engine->objects, &objects);
-    mvcc_counts(engine->cells, &cells);
-    return objects.bytes + cells.bytes;
-}
-
 /* Is a walk for memory due? In memory mode the owner index counts too, and whoever frees waits for what is collected: also while others go on, and
  * long before there is as much of it as is worth a walk otherwise. FOUND versions are behind the newest. */
 static bool wants_memory(struct svm_engine *engine, uint64_t found)
 {
-    if (table_bytes(engine) > config_of(engine)->cache_bytes)
+    if (stats_tables(engine).bytes > config_of(engine)->cache_bytes)
         return true;
     const enum engine_room room = room_now(engine);
     return found > 0 && (room == ROOM_TO_FREE || room == ROOM_UNCOLLECTED);
@@ -92,7 +76,7 @@ static bool wants_memory(struct svm_engine *engine, uint64_t found)
 static void collect(struct svm_engine *engine, uint64_t floor)
 {
     struct mvcc_collected collected = {0};
-    uint64_t started = engine_now_ns(engine), heads;
+    uint64_t started = engine_now_ns(engine);
     uint64_t materialised = engine->memory ? 0 : store_materialised(engine->store);
     uint64_t cache =
         engine->memory ? config_of(engine)->cache_bytes : config_of(engine)->cache_bytes / 2;
@@ -103,7 +87,7 @@ static void collect(struct svm_engine *engine, uint64_t floor)
                !atomic_load(&engine->stop_maintenance))
             mvcc_quiesce(engine->gc_mvcc);
     /* What was published since the floor stands until it moves: a version for each, more or less. */
-    uint64_t left = versions_behind(engine, &heads);
+    uint64_t left = stats_tables(engine).garbage;
     uint64_t since = mvcc_applied(engine->mvcc) - mvcc_floor_applied(engine->mvcc);
     mvcc_quiesce(engine->gc_mvcc);
     engine->gc_walk.ended_ns = engine_now_ns(engine);

@@ -9,15 +9,6 @@
 
 enum { RESERVE_PART = 8 };
 
-static uint64_t table_bytes(struct svm_engine *engine, uint64_t *garbage_out)
-{
-    struct mvcc_counts objects, cells;
-    mvcc_counts(engine->objects, &objects);
-    mvcc_counts(engine->cells, &cells);
-    *garbage_out = objects.garbage + cells.garbage;
-    return objects.bytes + cells.bytes;
-}
-
 /* Their table counts too: a twenty-fourth part of what is allowed for the setting it was made for. Should that be much less by now, it must not be all
  * of it: that would be never to be mended. */
 static bool receipts_no_room(struct svm_engine *engine)
@@ -29,11 +20,12 @@ static bool receipts_no_room(struct svm_engine *engine)
 
 static enum engine_room room_in_memory(struct svm_engine *engine)
 {
-    uint64_t cache = config_of(engine)->cache_bytes, garbage;
-    uint64_t taken = table_bytes(engine, &garbage) + owners_bytes(engine->owners);
+    const uint64_t cache = config_of(engine)->cache_bytes;
+    const struct table_sums tables = stats_tables(engine);
+    const uint64_t taken = tables.bytes + owners_bytes(engine->owners);
     if (taken <= cache)
         engine->room_base = 0;
-    else if (engine->room_base == 0 || taken < engine->room_base || garbage == 0)
+    else if (engine->room_base == 0 || taken < engine->room_base || tables.garbage == 0)
         engine->room_base = taken;
     if (receipts_no_room(engine))
         return ROOM_NO_RECEIPTS;

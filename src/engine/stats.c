@@ -137,6 +137,16 @@ static void routing(struct svm_engine *engine, struct svm_stats *s)
     free(merged);
 }
 
+struct table_sums stats_tables(struct svm_engine *engine)
+{
+    struct mvcc_counts objects, cells;
+    mvcc_counts(engine->objects, &objects);
+    mvcc_counts(engine->cells, &cells);
+    return (struct table_sums){.heads = objects.heads + cells.heads,
+                               .garbage = objects.garbage + cells.garbage,
+                               .bytes = objects.bytes + cells.bytes};
+}
+
 static void versions(struct svm_engine *engine, struct svm_stats *s)
 {
     struct mvcc_counts objects, cells;
