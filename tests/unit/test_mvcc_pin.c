@@ -168,6 +168,30 @@ START_TEST(a_long_chain_is_trimmed_in_steps)
 }
 END_TEST
 
+/* Nobody publishes behind a chain that has gone cold: the walk finishes it, and lets go of the head and of its caller on the way. */
+START_TEST(a_long_cold_chain_goes_in_one_walk)
+{
+    enum { LONG = 5000 };
+    struct mvcc_collected collected = {0};
+    struct mvcc_pin pin;
+    struct mvcc_head *head = mvcc_bed_hold(&bed, 1, 0, 0);
+    for (uint64_t v = 1; v <= LONG; v++) {
+        if (v == LONG / 2) {
+            ck_assert(mvcc_pin(bed.mvcc, 0, &pin));
+        }
+        (void)mvcc_bed_write(&bed, head, v);
+    }
+    (void)mvcc_floor_advance(bed.mvcc, bed.thread, 0);
+    for (uint64_t before = 0; mvcc_collect(bed.objects, bed.thread, 0, UINT64_MAX, 1, &collected);
+         before = collected.versions) {
+        ck_assert_uint_le(collected.versions - before, 1024);
+    }
+    ck_assert_uint_eq(mvcc_bed_chain(head), 2); /* the newest, and the pin's */
+    ck_assert_uint_eq(collected.versions, LONG - 2);
+    mvcc_unpin(bed.mvcc, &pin);
+}
+END_TEST
+
 START_TEST(without_a_floor_nothing_goes)
 {
     struct mvcc_head *head = mvcc_bed_hold(&bed, 1, 0, 0);
@@ -238,6 +262,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, trimmed_is_what_nobody_can_see);
     tcase_add_test(tcase, a_long_chain_is_trimmed_in_steps);
+    tcase_add_test(tcase, a_long_cold_chain_goes_in_one_walk);
     tcase_add_test(tcase, without_a_floor_nothing_goes);
     tcase_add_test(tcase, old_pins_are_cancelled_and_hold_nothing);
     tcase_add_test(tcase, pins_are_limited);
