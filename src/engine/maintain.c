@@ -44,7 +44,7 @@ static uint64_t garbage(struct svm_engine *engine, uint64_t floor, uint64_t *wor
                  second == atomic_load(&engine->applied_then[1]);
     uint64_t applied = mvcc_applied(engine->mvcc), fresh = applied - engine->gc_applied;
     engine->gc_applied = applied;
-    if (quiet) /* it may have left more than snapshots need: what was claimed just then, the end of a long chain */
+    if (quiet) /* it may have left more than snapshots need: what was claimed just then */
         *worth_out = engine->gc_walk.removed > 0 ? 1 : kept + 1;
     else
         *worth_out = (tables.heads > threshold ? tables.heads + tables.heads / 2 : threshold) +

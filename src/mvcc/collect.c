@@ -7,8 +7,9 @@
  * Both read the array of a shard without its mutex. An array that was replaced meanwhile still serves: heads inserted since are missed, heads
  * evicted since are DEAD, and as the walker is online since before, none of it is freed. */
 
-/* Visiting an empty slot costs an eighth of visiting a head: a budget bounds the work in empty tables too. */
-enum { COST_HEAD = 8, COST_SLOT = 1 };
+/* Visiting an empty slot costs an eighth of visiting a head: a budget bounds the work in empty tables too. A part of a long chain costs as
+ * many heads as it has versions. */
+enum { COST_HEAD = 8, COST_SLOT = 1, COST_PART = MVCC_TRIM_MAX * COST_HEAD };
 
 struct collection {
     struct mvcc_table *table;
@@ -41,7 +42,8 @@ static void maintenance_release(struct mvcc_head *head, uint64_t state)
     atomic_store_explicit(&head->state, state, memory_order_release);
 }
 
-static void head_trim(struct collection *c, struct mvcc_head *head)
+/* Returns how many versions it has unlinked. */
+static uint64_t head_trim(struct collection *c, struct mvcc_head *head)
 {
     const struct mvcc_floor *floor =
         atomic_load_explicit(&c->table->mvcc->pins.floor, memory_order_acquire);
@@ -50,10 +52,12 @@ static void head_trim(struct collection *c, struct mvcc_head *head)
     if (newest == NULL || mvcc_older_is_none(newest) || floor == NULL ||
         atomic_load_explicit(&head->trimmed_at, memory_order_relaxed) == floor->epoch ||
         !maintenance_try_claim(head, &state)) {
-        return;
+        return 0;
     }
-    c->collected->versions += mvcc_chain_trim(c->table, c->thread, head);
+    const uint64_t trimmed = mvcc_chain_trim(c->table, c->thread, head);
     maintenance_release(head, state);
+    c->collected->versions += trimmed;
+    return trimmed;
 }
 
 /* Under a maintenance claim: is this head's one version on the disk and of no use to a snapshot that would not find it there? */
@@ -130,7 +134,7 @@ static size_t shard_collect(struct collection *c, size_t budget)
     struct mvcc_table *table = c->table;
     uint32_t index = table->collect_shard;
     const struct mvcc_array *array = mvcc_shard_array(&table->shards[index]);
-    for (; table->collect_slot < (uint64_t)array->lines * MVCC_LINE_SLOTS; table->collect_slot++) {
+    while (table->collect_slot < (uint64_t)array->lines * MVCC_LINE_SLOTS) {
         if (budget < COST_HEAD) {
             return 0;
         }
@@ -138,13 +142,18 @@ static size_t shard_collect(struct collection *c, size_t budget)
             atomic_load_explicit(&array->slots[table->collect_slot], memory_order_acquire);
         if (mvcc_slot_head(slot) == NULL) {
             budget -= COST_SLOT;
+            table->collect_slot++;
             continue;
         }
         budget -= COST_HEAD;
-        head_trim(c, mvcc_slot_head(slot));
+        if (head_trim(c, mvcc_slot_head(slot)) == MVCC_TRIM_MAX) {
+            budget -= budget < COST_PART ? budget : COST_PART;
+            continue; /* a writer may have it in between; then the rest is his */
+        }
         if (c->excess > 0) {
             head_try_evict(c, index, slot);
         }
+        table->collect_slot++;
     }
     return budget;
 }

@@ -285,7 +285,9 @@ static inline bool mvcc_older_is_none(const struct mvcc_version *version)
 {
     return (atomic_load_explicit(&version->older, memory_order_acquire) & MVCC_OLDER_MASK) == 0;
 }
-/* mvcc_chain_trim: under a claim of either kind: unlink what the floor allows, unless this head has been trimmed by it. Returns how many. */
+/* mvcc_chain_trim: under a claim of either kind: unlink what the floor allows, unless this head has been trimmed by it. Returns how many:
+ * MVCC_TRIM_MAX of a chain that may have more, for which the claim is let go first. */
+enum { MVCC_TRIM_MAX = 1024 };
 uint64_t mvcc_chain_trim(struct mvcc_table *table, struct mvcc_thread *thread,
                          struct mvcc_head *head);
 

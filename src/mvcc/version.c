@@ -9,10 +9,6 @@
  * A retired version goes to the cache of the thread that reclaims it, which is the thread that trimmed it, which is the one that
  * published its successor and will need another soon; what the collector trims comes back to the writers through the depot. */
 
-enum {
-    TRIM_MAX = 1024
-}; /* versions unlinked under one claim; a chain with more is finished by the next publications */
-
 /* ---- memory ------------------------------------------------------------------------------------------------- */
 
 void *mvcc_block_take(struct mvcc_thread *thread, size_t bytes)
@@ -105,8 +101,12 @@ static bool version_needed(const struct mvcc_floor *floor, uint32_t *pins_left, 
 }
 
 /* The walk is bounded: what it passes is at most the versions published since the floor (few: the first publication after a new
- * floor trims), one per pin, and TRIM_MAX that it unlinks. Each version is unlinked once, so the cost is O(1) per publication and
- * one walk over the pinned ones per head and floor. */
+ * floor trims), one per pin, and MVCC_TRIM_MAX that it unlinks. Each version is unlinked once, so the cost is O(1) per publication and
+ * one walk over the pinned ones per head and floor.
+ *
+ * So no chain outgrows the collector, whatever a reader has kept and for how long. Under an open snapshot a chain has one version per pin, not all
+ * since. It is long only where the floor has stood still: while the collector walks, or is switched off. Afterwards a publication adds one version
+ * and unlinks MVCC_TRIM_MAX; what gets no more publications, the next walk finishes (collect.c). */
 uint64_t mvcc_chain_trim(struct mvcc_table *table, struct mvcc_thread *thread,
                          struct mvcc_head *head)
 {
@@ -122,7 +122,7 @@ uint64_t mvcc_chain_trim(struct mvcc_table *table, struct mvcc_thread *thread,
     struct mvcc_version *kept = atomic_load_explicit(&head->newest, memory_order_relaxed);
     uint64_t successor_begin = kept->begin_seq;
     struct mvcc_version *version = mvcc_older(kept);
-    while (version != NULL && trimmed < TRIM_MAX) {
+    while (version != NULL && trimmed < MVCC_TRIM_MAX) {
         struct mvcc_version *older = mvcc_older(version);
         uint64_t begin = version->begin_seq;
         if (version_needed(floor, &pins_left, begin, successor_begin)) {
