@@ -20,6 +20,10 @@
  * them. Connections have it from the listening socket. */
 enum { SEND_BUFFER_BYTES = 128 * 1024 };
 
+/* The library accepts so many connections in a run and leaves the others to the next. There may be a turn of the long ones in between (turns.h):
+ * a crowd is taken in several runs. */
+enum { ACCEPT_SERIES = 10, ACCEPT_RUNS = 16 };
+
 enum { BACKLOG = 1024, DRAIN_WAIT_MS = 2000, CROWDED_WAIT_MS = 1000 };
 
 /* ---- the loop --------------------------------------------------------------------------------------------- */
@@ -43,7 +47,13 @@ void listener_run(struct listener *listener)
         return;
     }
     listener->due = false;
-    (void)MHD_run(listener->daemon);
+    for (unsigned i = 0; i < ACCEPT_RUNS; i++) {
+        const uint64_t before = listener->accepted;
+        (void)MHD_run(listener->daemon);
+        if (listener->accepted - before < ACCEPT_SERIES) {
+            break;
+        }
+    }
     waits_flush(listener->gateway);
     if (MHD_get_timeout(listener->daemon, &timeout_ms) == MHD_YES) {
         uv_timer_start(&listener->timer, on_timer, timeout_ms, 0);
