@@ -48,6 +48,7 @@ struct svm_config {
     uint64_t tx_dedupe_bytes; /* receipts kept in memory once materialised */
 
     uint64_t cache_bytes;         /* objects and cells kept in memory once materialised */
+    uint64_t block_cache_bytes;   /* of the state database: blocks of its files that were read */
     uint64_t dirty_bytes_max;     /* log not yet materialised; beyond it OVERLOADED */
     uint64_t disk_free_min_bytes; /* below it writes are refused and reads served */
     uint64_t receipts_seconds;
@@ -398,6 +399,8 @@ struct svm_stats {
     uint64_t log_paced_us; /* groups have waited so long because the state was behind */
     uint64_t state_rows_written, history_pruned, receipts_pruned;
     uint64_t receipts_bytes; /* in memory, with the table of their digests */
+    uint64_t block_cache_bytes, write_buffers_bytes,
+        table_readers_bytes; /* of the state database */
     bool read_only; /* there is no room for more: svm_health says of what, and what is taken yet */
     /* queues */
     uint64_t inflight, inflight_max, ordered_waiting, waiters;

@@ -191,6 +191,11 @@ static void storage(struct svm_engine *engine, struct svm_stats *s)
     s->receipts_pruned = counts.receipts_pruned;
     s->receipts_bytes = receipts_bytes(engine->receipts) + receipts_table_bytes(engine->receipts);
     s->read_only = room_now(engine) != ROOM_ENOUGH;
+    struct svm_kv_memory memory;
+    store_memory(engine->store, &memory);
+    s->block_cache_bytes = memory.block_cache;
+    s->write_buffers_bytes = memory.write_buffers;
+    s->table_readers_bytes = memory.table_readers;
 }
 
 void svm_stats(struct svm_engine *engine, struct svm_stats *stats_out)

@@ -182,6 +182,12 @@ static void storage(struct text *text, const struct svm_stats *stats)
         stats->dirty_bytes);
     one(text, "supervm_state_rows_written_total", "counter", "Rows written to the state store.",
         stats->state_rows_written);
+    one(text, "supervm_state_block_cache_bytes", "gauge",
+        "Blocks of the state store's files in memory.", stats->block_cache_bytes);
+    one(text, "supervm_state_write_buffers_bytes", "gauge",
+        "Rows written to the state store and not yet in its files.", stats->write_buffers_bytes);
+    one(text, "supervm_state_table_readers_bytes", "gauge",
+        "What open files of the state store take beyond their blocks.", stats->table_readers_bytes);
     one(text, "supervm_receipts_bytes", "gauge",
         "Receipts in memory, with the table of their digests.", stats->receipts_bytes);
     one(text, "supervm_disk_free_bytes", "gauge", "Free on the disk.", stats->disk_free_bytes);

@@ -32,7 +32,6 @@
 enum {
     MIB = 1 << 20,
     STATE_BUFFER_BYTES = 64 * MIB,
-    STATE_CACHE_BYTES = 64 * MIB,
     BUFFERS_MAX = 4,
     LEVELS = 7,
     PLAIN_LEVELS = 3,    /* not compressed: rows there will be rewritten soon */
@@ -55,6 +54,7 @@ enum {
 
 struct rocks {
     rocksdb_t *db;
+    rocksdb_cache_t *block_cache;
     rocksdb_options_t *options;
     rocksdb_writeoptions_t *write_plain;
     rocksdb_readoptions_t *read_point, *read_scan;
@@ -377,6 +377,15 @@ static enum svm_err rocks_compact(void *self)
     return rocks_background(rocks);
 }
 
+static void rocks_memory(void *self, struct svm_kv_memory *memory_out)
+{
+    struct rocks *rocks = self;
+    memory_out->block_cache = rocksdb_cache_get_usage(rocks->block_cache);
+    rocksdb_property_int(rocks->db, "rocksdb.size-all-mem-tables", &memory_out->write_buffers);
+    rocksdb_property_int(rocks->db, "rocksdb.estimate-table-readers-mem",
+                         &memory_out->table_readers);
+}
+
 static const char *rocks_failure(void *self)
 {
     struct rocks *rocks = self;
@@ -409,6 +418,8 @@ static void rocks_close(void *self)
         rocksdb_envoptions_destroy(rocks->file_env);
     if (rocks->ingest != NULL)
         rocksdb_ingestexternalfileoptions_destroy(rocks->ingest);
+    if (rocks->block_cache != NULL)
+        rocksdb_cache_destroy(rocks->block_cache);
     for (size_t i = 0; i < INGEST_FILES; i++)
         free(rocks->file_path[i]);
     pthread_mutex_destroy(&rocks->batch_lock);
@@ -435,11 +446,10 @@ static void options_common(rocksdb_options_t *options)
     rocksdb_options_set_max_write_buffer_number(options, BUFFERS_MAX);
 }
 
-static void options_state(rocksdb_options_t *options, rocksdb_block_based_table_options_t *table)
+static void options_state(rocksdb_options_t *options, rocksdb_block_based_table_options_t *table,
+                          rocksdb_cache_t *block_cache)
 {
-    rocksdb_cache_t *cache = rocksdb_cache_create_lru(STATE_CACHE_BYTES);
-    rocksdb_block_based_options_set_block_cache(table, cache);
-    rocksdb_cache_destroy(cache);
+    rocksdb_block_based_options_set_block_cache(table, block_cache);
     rocksdb_block_based_options_set_filter_policy(table,
                                                   rocksdb_filterpolicy_create_bloom_full(10));
     rocksdb_block_based_options_set_whole_key_filtering(table, 1);
@@ -462,7 +472,7 @@ static void options_state(rocksdb_options_t *options, rocksdb_block_based_table_
 }
 
 /* options_make: what the C API has no setter for goes through the text form. NULL with REASON on failure. */
-static rocksdb_options_t *options_make(char reason[120])
+static rocksdb_options_t *options_make(rocksdb_cache_t *block_cache, char reason[120])
 {
     rocksdb_options_t *base = rocksdb_options_create();
     rocksdb_options_t *options = rocksdb_options_create();
@@ -470,7 +480,7 @@ static rocksdb_options_t *options_make(char reason[120])
     char *text = NULL;
 
     options_common(base);
-    options_state(base, table);
+    options_state(base, table, block_cache);
     rocksdb_options_set_block_based_table_factory(base, table);
     rocksdb_block_based_options_destroy(table);
 
@@ -485,7 +495,8 @@ static rocksdb_options_t *options_make(char reason[120])
     return options;
 }
 
-enum svm_err store_kv_rocks_open(struct svm_kv_ops *ops_out, const char *dir, char reason[120])
+enum svm_err store_kv_rocks_open(struct svm_kv_ops *ops_out, const char *dir,
+                                 uint64_t block_cache_bytes, char reason[120])
 {
     struct rocks *rocks = calloc(1, sizeof *rocks);
     if (rocks == NULL) {
@@ -494,7 +505,8 @@ enum svm_err store_kv_rocks_open(struct svm_kv_ops *ops_out, const char *dir, ch
     }
     pthread_mutex_init(&rocks->batch_lock, NULL);
     pthread_mutex_init(&rocks->failure_lock, NULL);
-    rocks->options = options_make(reason);
+    rocks->block_cache = rocksdb_cache_create_lru(block_cache_bytes);
+    rocks->options = options_make(rocks->block_cache, reason);
     if (rocks->options == NULL) {
         rocks_close(rocks);
         return SVM_E_IO;
@@ -508,7 +520,7 @@ enum svm_err store_kv_rocks_open(struct svm_kv_ops *ops_out, const char *dir, ch
     rocksdb_flushoptions_set_wait(rocks->flush, 1);
     rocks->batch = rocksdb_writebatch_create();
 
-    rocks->file_options = options_make(reason);
+    rocks->file_options = options_make(rocks->block_cache, reason);
     if (rocks->file_options == NULL) {
         rocks_close(rocks);
         return SVM_E_IO;
@@ -548,6 +560,7 @@ enum svm_err store_kv_rocks_open(struct svm_kv_ops *ops_out, const char *dir, ch
         .iter_close = rocks_iter_close,
         .checkpoint = rocks_checkpoint,
         .compact = rocks_compact,
+        .memory = rocks_memory,
         .close = rocks_close,
         .failure = rocks_failure,
     };

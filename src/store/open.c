@@ -9,7 +9,12 @@
 #include "store/parts.h"
 #include "store/rows.h"
 
-enum { REASON_BYTES = 120, DISK_FREE_CACHE_MS = 100, STORE_INGEST_BYTES = 4 << 20 };
+enum {
+    REASON_BYTES = 120,
+    DISK_FREE_CACHE_MS = 100,
+    STORE_INGEST_BYTES = 4 << 20,
+    STORE_BLOCK_CACHE_BYTES = 64 << 20
+};
 
 #define SAY(reason, ...) ((void)snprintf((reason), REASON_BYTES, __VA_ARGS__))
 
@@ -105,14 +110,16 @@ static struct store *store_make(const struct store_config *config)
     return store;
 }
 
-static enum svm_err database_open(struct svm_kv_ops *ops_out, bool *open_out, const char *datadir,
-                                  bool is_log, char reason[120])
+static enum svm_err database_open(struct svm_kv_ops *ops_out, bool *open_out,
+                                  const struct store_config *config, bool is_log, char reason[120])
 {
-    char *path = store_dir_join(datadir, is_log ? "log" : "state");
+    char *path = store_dir_join(config->datadir, is_log ? "log" : "state");
     if (path == NULL)
         return no_memory(reason);
+    uint64_t cache =
+        config->block_cache_bytes ? config->block_cache_bytes : STORE_BLOCK_CACHE_BYTES;
     enum svm_err err = is_log ? store_kv_segments_open(ops_out, path, reason)
-                              : store_kv_rocks_open(ops_out, path, reason);
+                              : store_kv_rocks_open(ops_out, path, cache, reason);
     free(path);
     *open_out = err == SVM_OK;
     return err;
@@ -132,9 +139,9 @@ static enum svm_err databases_open(struct store *store, const struct store_confi
     }
     enum svm_err err = store_dir_open(&store->dir, config->datadir, genesis, is_new_out, reason);
     if (err == SVM_OK)
-        err = database_open(&store->state_kv, &store->state_open, config->datadir, false, reason);
+        err = database_open(&store->state_kv, &store->state_open, config, false, reason);
     if (err == SVM_OK)
-        err = database_open(&store->log_kv, &store->log_open, config->datadir, true, reason);
+        err = database_open(&store->log_kv, &store->log_open, config, true, reason);
     return err;
 }
 
@@ -295,6 +302,13 @@ void store_counts(struct store *store, struct store_counts *counts_out)
         .disk_free_bytes = store_disk_free(store),
     };
 #undef COUNT
+}
+
+void store_memory(struct store *store, struct svm_kv_memory *memory_out)
+{
+    *memory_out = (struct svm_kv_memory){0};
+    if (store->mode != STORE_MEMORY && store->state_kv.memory != NULL)
+        store->state_kv.memory(store->state_kv.self, memory_out);
 }
 
 enum svm_err store_compact(struct store *store)

@@ -23,6 +23,10 @@ struct svm_kv_op {
     bool del;
 };
 struct svm_kv_iter; /* a consistent view since its creation */
+struct
+    svm_kv_memory { /* bytes: blocks of tables read; written and not yet on disk; open tables, beyond the first */
+    uint64_t block_cache, write_buffers, table_readers;
+};
 struct svm_kv_ops {
     void *self;
     /* write: all ops atomically; SYNC = durable on return (log only). */
@@ -50,13 +54,16 @@ struct svm_kv_ops {
      * instance goes on. */
     enum svm_err (*checkpoint)(void *self, const char *dir, char reason[120]);
     enum svm_err (*compact)(void *self);
+    /* memory: what the database holds of it now. NULL = nothing to tell. */
+    void (*memory)(void *self, struct svm_kv_memory *memory_out);
     void (*close)(void *self);
     /* failure: what the first failed write, sync or read said, or NULL. */
     const char *(*failure)(void *self);
 };
-/* store_kv_rocks_open: RocksDB at DIR, for `state`: no WAL, bloom filters, sorted batches. Options respect the hazards of 7.8.3. */
+/* store_kv_rocks_open: RocksDB at DIR, for `state`: no WAL, bloom filters, sorted batches. Options respect the hazards of 7.8.3.
+ * BLOCK_CACHE_BYTES of blocks that were read stay in memory, with the tables' indexes and filters. */
 SVM_MUST_USE enum svm_err store_kv_rocks_open(struct svm_kv_ops *ops_out, const char *dir,
-                                              char reason[120]);
+                                              uint64_t block_cache_bytes, char reason[120]);
 /* store_kv_segments_open: files at DIR that are appended to, for the log. Keys are eight bytes and ascend; a write is one put; a
  * range of deletion begins at the front, or ends above all keys. */
 SVM_MUST_USE enum svm_err store_kv_segments_open(struct svm_kv_ops *ops_out, const char *dir,
@@ -79,7 +86,8 @@ struct store_config {
     const char *datadir; /* NULL: use log_ops and state_ops, or MEMORY */
     enum store_mode { STORE_MEMORY, STORE_WRITE, STORE_SYNC, STORE_INTERVAL } mode;
     const struct svm_kv_ops *log_ops,
-        *state_ops; /* tests: instead of RocksDB; not NULL together or not at all */
+        *state_ops;             /* tests: instead of RocksDB; not NULL together or not at all */
+    uint64_t block_cache_bytes; /* of the state's database; 0 = 64 MiB */
     uint64_t receipts_seconds;
     uint64_t history_versions; /* 0 = no history */
     uint64_t history_seconds;
@@ -180,7 +188,9 @@ struct store_counts {
         disk_free_bytes;
 };
 void store_counts(struct store *store, struct store_counts *counts_out);
-uint64_t store_disk_free(struct store *store); /* bytes; UINT64_MAX without a directory */
+void store_memory(struct store *store,
+                  struct svm_kv_memory *memory_out); /* of the state's database */
+uint64_t store_disk_free(struct store *store);       /* bytes; UINT64_MAX without a directory */
 /* store_checkpoint: DIR must not exist: pause trimming, flush and checkpoint state, then log, then write and fsync MANIFEST {seq, hashes, genesis}.
  * A data directory made of a checkpoint opens as any other.
  * Returns SVM_OK, SVM_E_METHOD_DISABLED (no data directory), SVM_E_INVALID_PARAMS (DIR, which REASON says what to do about), SVM_E_STORAGE_FULL

@@ -39,16 +39,19 @@ SEED = int(os.environ.get('SVM_SEED', '0')) or random.SystemRandom().randrange(1
 RATE = float(os.environ.get('RATE', '2000'))  # transactions a second, all clients
 ROUND, ACCOUNTS, COUNTERS, EACH = 60, 250, 20, 3000
 RECEIPTS_S, RESTARTS, CYCLE_S, WARM = 60, 5, 20, 0.4  # of the last life
-FIELDS = ('seconds life cycle resident_kib descriptors threads applied durable materialised dirty_bytes versions objects cache_bytes answered '
+FIELDS = ('seconds life cycle resident_kib descriptors threads applied durable materialised dirty_bytes versions objects cache_bytes block_cache write_buffers '
+          'table_readers receipts answered '
           'p50_ms p99_ms max_ms').split()
 SAMPLES = {'applied': 'supervm_seq_applied', 'durable': 'supervm_seq_durable', 'materialised': 'supervm_seq_materialised',
            'dirty_bytes': 'supervm_wal_dirty_bytes', 'versions': 'supervm_mvcc_versions', 'objects': 'supervm_objects',
-           'cache_bytes': 'supervm_mvcc_resident_bytes'}
+           'cache_bytes': 'supervm_mvcc_resident_bytes', 'block_cache': 'supervm_state_block_cache_bytes',
+           'write_buffers': 'supervm_state_write_buffers_bytes', 'table_readers': 'supervm_state_table_readers_bytes',
+           'receipts': 'supervm_receipts_bytes'}
 LATER = ('OVERLOADED', 'SHUTTING_DOWN', 'BUSY', 'STORAGE_READ_ONLY', 'RETRIES_EXHAUSTED')
 
 # Everything that has a size comes to it within a minute or two.
 SMALL = ('--receipts.seconds', str(RECEIPTS_S), '--tx.expiry_max', '50s', '--log-level', 'warn', '--cache.bytes', '8MiB', '--tx.dedupe_bytes', '8MiB',
-         '--storage.dirty_bytes_max', '32MiB')
+         '--storage.dirty_bytes_max', '32MiB', '--storage.block_cache', '8MiB')
 
 
 class Restarted(Exception):

@@ -4,7 +4,7 @@
 #include <dirent.h>
 #include <unistd.h>
 
-enum { KEYS = 40 };
+enum { KEYS = 40, CACHE_BYTES = 1 << 20 };
 
 struct twin {
     bool present[KEYS];
@@ -166,11 +166,11 @@ START_TEST(rocks_is_an_ordered_map)
     char dir[] = "/tmp/svm-kv-XXXXXX", path[64], reason[120];
     ck_assert_ptr_nonnull(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/state", dir);
-    enum svm_err err = store_kv_rocks_open(&kv, path, reason);
+    enum svm_err err = store_kv_rocks_open(&kv, path, CACHE_BYTES, reason);
     ck_assert_msg(err == SVM_OK, "%s", reason);
     conform(&kv, bed_seed("rocks_is_an_ordered_map"), 100);
     kv.close(kv.self);
-    ck_assert_int_eq(store_kv_rocks_open(&kv, "/proc/none/such", reason), SVM_E_IO);
+    ck_assert_int_eq(store_kv_rocks_open(&kv, "/proc/none/such", CACHE_BYTES, reason), SVM_E_IO);
     ck_assert_uint_gt(strlen(reason), 0);
     bed_remove(dir);
 }
@@ -196,7 +196,7 @@ START_TEST(a_name_left_behind_is_no_way_into_a_live_file)
     ck_assert_ptr_nonnull(mkdtemp(dir));
     snprintf(to, sizeof to, "%s/ingest-0", dir);
     for (unsigned round = 0; round < 8; round++) {
-        ck_assert_int_eq(store_kv_rocks_open(&kv, dir, reason), SVM_OK);
+        ck_assert_int_eq(store_kv_rocks_open(&kv, dir, CACHE_BYTES, reason), SVM_OK);
         compare_now(&kv, &twin);
         ingest_one(&kv, &twin, round);
         compare_now(&kv, &twin);

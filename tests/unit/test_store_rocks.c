@@ -8,7 +8,7 @@
 
 #include "base/bytes.h"
 
-enum { KEYS = 2000, VALUE_BYTES = 200 };
+enum { KEYS = 2000, CACHE_BYTES = 1 << 20, VALUE_BYTES = 200 };
 
 static struct svm_kv_ops kv;
 static char dir[64], path[80];
@@ -22,7 +22,7 @@ static void start(void)
     ck_assert_ptr_nonnull(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/state", dir);
     ck_assert_int_eq(mkdir(path, 0700), 0);
-    ck_assert_int_eq(store_kv_rocks_open(&kv, path, reason), SVM_OK);
+    ck_assert_int_eq(store_kv_rocks_open(&kv, path, CACHE_BYTES, reason), SVM_OK);
     for (uint64_t i = 0; i < KEYS; i++) {
         bytes_put_u64be(keys[i], i);
         for (size_t at = 0; at < VALUE_BYTES; at += 8)
@@ -68,7 +68,8 @@ START_TEST(damaged_files_are_errors)
     ck_assert_ptr_null(kv.failure(kv.self));
     kv.close(kv.self);
     damage();
-    ck_assert_int_eq(store_kv_rocks_open(&kv, path, reason), SVM_OK); /* it does not look yet */
+    ck_assert_int_eq(store_kv_rocks_open(&kv, path, CACHE_BYTES, reason),
+                     SVM_OK); /* it does not look yet */
     ck_assert_int_eq(kv.get(kv.self, ops[1].key, &value, &len), SVM_E_IO);
     ck_assert_ptr_nonnull(kv.failure(kv.self));
     ck_assert_ptr_nonnull(strstr(kv.failure(kv.self), "Corruption"));
@@ -79,6 +80,39 @@ START_TEST(damaged_files_are_errors)
         seen++;
     ck_assert_uint_lt(seen, KEYS);
     ck_assert_int_eq(kv.iter_close(iter), SVM_E_IO);
+    end();
+}
+END_TEST
+
+/* What the database holds is told, and blocks that were read take no more than they may. */
+START_TEST(memory_is_told_and_bounded)
+{
+    enum { PARTS = 8 };
+    struct svm_kv_memory before = {0}, memory = {0};
+    start();
+    kv.memory(kv.self, &before);
+    for (uint8_t part = 0; part < PARTS; part++) { /* 3.2 MB */
+        for (size_t i = 0; i < KEYS; i++)
+            keys[i][0] = part;
+        ck_assert_int_eq(kv.write(kv.self, ops, KEYS, false), SVM_OK);
+    }
+    kv.memory(kv.self, &memory);
+    ck_assert_uint_gt(memory.write_buffers, before.write_buffers + 3000000);
+    ck_assert_int_eq(kv.flush(kv.self), SVM_OK);
+    for (uint8_t part = 0; part < PARTS; part++) {
+        for (size_t i = 0; i < KEYS; i++) {
+            uint8_t *value;
+            size_t len;
+            keys[i][0] = part;
+            ck_assert_int_eq(kv.get(kv.self, ops[i].key, &value, &len), SVM_OK);
+            ck_assert_uint_eq(len, VALUE_BYTES);
+            free(value);
+        }
+    }
+    kv.memory(kv.self, &memory);
+    ck_assert_uint_lt(memory.write_buffers, 1000000);
+    ck_assert_uint_gt(memory.block_cache, CACHE_BYTES / 2);
+    ck_assert_uint_le(memory.block_cache, CACHE_BYTES);
     end();
 }
 END_TEST
@@ -96,7 +130,7 @@ START_TEST(a_damaged_manifest_is_corrupt)
     ck_assert(fd >= 0 && pwrite(fd, "damage", 6, 8) == 6);
     close(fd);
     globfree(&found);
-    ck_assert_int_eq(store_kv_rocks_open(&kv, path, reason), SVM_E_CORRUPT);
+    ck_assert_int_eq(store_kv_rocks_open(&kv, path, CACHE_BYTES, reason), SVM_E_CORRUPT);
     ck_assert_ptr_nonnull(strstr(reason, "state: "));
     bed_remove(dir);
 }
@@ -187,6 +221,7 @@ int main(void)
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, damaged_files_are_errors);
     tcase_add_test(tcase, a_damaged_manifest_is_corrupt);
+    tcase_add_test(tcase, memory_is_told_and_bounded);
     tcase_add_loop_test(tcase, what_stands_in_the_way_of_a_file_is_an_error, 0, 2);
     tcase_add_loop_test(tcase, a_directory_that_is_gone_ends_it, 0, 4);
     tcase_add_test(tcase, a_copy_needs_a_place);

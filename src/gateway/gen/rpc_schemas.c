@@ -530,6 +530,9 @@ static const struct schema_field fields_stats_storage_result[] = {
     {.name = "dirtyBytes", .offset = offsetof(struct rpc_stats_storage_result, dirty_bytes), .has_offset = SCHEMA_NO_OFFSET, .count_offset = SCHEMA_NO_OFFSET, .element = sizeof(uint64_t), .kind = SCHEMA_INT, .required = true},
     {.name = "diskFreeBytes", .offset = offsetof(struct rpc_stats_storage_result, disk_free_bytes), .has_offset = SCHEMA_NO_OFFSET, .count_offset = SCHEMA_NO_OFFSET, .element = sizeof(uint64_t), .kind = SCHEMA_INT, .required = true},
     {.name = "stateRowsWritten", .offset = offsetof(struct rpc_stats_storage_result, state_rows_written), .has_offset = SCHEMA_NO_OFFSET, .count_offset = SCHEMA_NO_OFFSET, .element = sizeof(uint64_t), .kind = SCHEMA_INT, .required = true},
+    {.name = "blockCacheBytes", .offset = offsetof(struct rpc_stats_storage_result, block_cache_bytes), .has_offset = SCHEMA_NO_OFFSET, .count_offset = SCHEMA_NO_OFFSET, .element = sizeof(uint64_t), .kind = SCHEMA_INT, .required = true},
+    {.name = "writeBuffersBytes", .offset = offsetof(struct rpc_stats_storage_result, write_buffers_bytes), .has_offset = SCHEMA_NO_OFFSET, .count_offset = SCHEMA_NO_OFFSET, .element = sizeof(uint64_t), .kind = SCHEMA_INT, .required = true},
+    {.name = "tableReadersBytes", .offset = offsetof(struct rpc_stats_storage_result, table_readers_bytes), .has_offset = SCHEMA_NO_OFFSET, .count_offset = SCHEMA_NO_OFFSET, .element = sizeof(uint64_t), .kind = SCHEMA_INT, .required = true},
     {.name = "historyPruned", .offset = offsetof(struct rpc_stats_storage_result, history_pruned), .has_offset = SCHEMA_NO_OFFSET, .count_offset = SCHEMA_NO_OFFSET, .element = sizeof(uint64_t), .kind = SCHEMA_INT, .required = true},
     {.name = "receiptsPruned", .offset = offsetof(struct rpc_stats_storage_result, receipts_pruned), .has_offset = SCHEMA_NO_OFFSET, .count_offset = SCHEMA_NO_OFFSET, .element = sizeof(uint64_t), .kind = SCHEMA_INT, .required = true},
     {.name = "readOnly", .offset = offsetof(struct rpc_stats_storage_result, read_only), .has_offset = SCHEMA_NO_OFFSET, .count_offset = SCHEMA_NO_OFFSET, .element = sizeof(bool), .kind = SCHEMA_BOOL, .required = true},
@@ -537,7 +540,7 @@ static const struct schema_field fields_stats_storage_result[] = {
     {.name = "durableSeq", .offset = offsetof(struct rpc_stats_storage_result, durable_seq), .has_offset = SCHEMA_NO_OFFSET, .count_offset = SCHEMA_NO_OFFSET, .element = sizeof(uint64_t), .kind = SCHEMA_U64, .required = true},
     {.name = "materialisedSeq", .offset = offsetof(struct rpc_stats_storage_result, materialised_seq), .has_offset = SCHEMA_NO_OFFSET, .count_offset = SCHEMA_NO_OFFSET, .element = sizeof(uint64_t), .kind = SCHEMA_U64, .required = true},
 };
-const struct schema rpc_schema_stats_storage_result = {.name = "stats_storage", .fields = fields_stats_storage_result, .fields_count = 13, .size = sizeof(struct rpc_stats_storage_result)};
+const struct schema rpc_schema_stats_storage_result = {.name = "stats_storage", .fields = fields_stats_storage_result, .fields_count = 16, .size = sizeof(struct rpc_stats_storage_result)};
 
 const struct schema rpc_schema_stats_summary_params = {.name = "stats_summary", .size = sizeof(struct rpc_stats_summary_params)};
 

@@ -653,6 +653,9 @@ struct rpc_stats_storage_result {
     uint64_t dirty_bytes;
     uint64_t disk_free_bytes;
     uint64_t state_rows_written;
+    uint64_t block_cache_bytes;
+    uint64_t write_buffers_bytes;
+    uint64_t table_readers_bytes;
     uint64_t history_pruned;
     uint64_t receipts_pruned;
     bool read_only;
