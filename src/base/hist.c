@@ -64,7 +64,11 @@ void hist_add_many(struct hist *hist, uint64_t value, uint64_t count)
 void hist_merge(struct hist *hist, const struct hist *from)
 {
     uint64_t count = 0;
-    for (uint32_t i = 0; i < HIST_BUCKETS; i++) {
+    if (get(&from->count) == 0) {
+        return; /* most are empty: a set for each thread that may come */
+    }
+    const uint32_t last = hist_bucket(get(&from->max));
+    for (uint32_t i = 0; i <= last; i++) {
         uint64_t n = get(&from->buckets[i]);
         if (n != 0) {
             bump(&hist->buckets[i], n);
