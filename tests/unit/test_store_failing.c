@@ -603,6 +603,84 @@ START_TEST(a_directory_that_fails_is_made_by_the_next_try)
 }
 END_TEST
 
+/* A checkpoint: it is whole or not there, with a reason; the store it is made of goes on, and the next try makes it. */
+static void checkpoint_life(uint64_t seed)
+{
+    struct bed bed, copy;
+    char path[100], slashed[104], partial[112], reason[120] = "";
+    uint64_t seq = 0;
+    struct stat info;
+    bed_init_dir(&bed, seed, STORE_SYNC);
+    bed_open(&bed);
+    bed_commit(&bed, 5);
+    bed_materialise(&bed, SIZE_MAX);
+    bed_commit(&bed, 5);
+    snprintf(path, sizeof path, "%s-copy", bed.dir);
+    snprintf(slashed, sizeof slashed, "%s//", path);
+    snprintf(partial, sizeof partial, "%s.partial", path);
+    armed = true;
+    enum svm_err err = store_checkpoint(bed.store, slashed, &seq, reason);
+    armed = false;
+    const uint64_t failed_at = failing;
+    failing = 0;
+    ck_assert_msg(typed(err), "%s", svm_err_name(err));
+    ck_assert_msg(err == SVM_OK || (failed_at != 0 && reason[0] != '\0'), "call %llu: %s",
+                  (unsigned long long)failed_at, svm_err_name(err));
+    ck_assert_msg(stat(partial, &info) != 0, "call %llu: %s, and a part of it is left",
+                  (unsigned long long)failed_at, svm_err_name(err));
+    ck_assert_ptr_null(
+        store_failure(bed.store)); /* a copy that fails is no failure of what is copied */
+    if (stat(path, &info) != 0) {
+        ck_assert_int_ne(err, SVM_OK);
+        err = store_checkpoint(bed.store, path, &seq, reason);
+        ck_assert_msg(err == SVM_OK, "%s", reason);
+    }
+    bed_commit(&bed, 2);
+    ck_assert_uint_eq(seq, 10);
+    bed_init_dir(&copy, seed, STORE_SYNC);
+    bed_remove(copy.dir);
+    memcpy(copy.dir, path, sizeof copy.dir);
+    bed_open(&copy);
+    ck_assert(!copy.opened.created);
+    ck_assert_uint_eq(copy.opened.next_seq, 11);
+    bed_check(&copy, 10);
+    bed_deinit(&copy);
+    bed_check(&bed, 5); /* no more is materialised */
+    bed_deinit(&bed);
+    failing = failed_at;
+}
+
+START_TEST(a_checkpoint_that_fails_is_made_by_the_next_try)
+{
+    each_place(checkpoint_life, "a_checkpoint_that_fails_is_made_by_the_next_try", 15, true);
+}
+END_TEST
+
+/* A store that has failed is not copied: what it could not write is not in it. */
+START_TEST(a_store_that_has_failed_makes_no_checkpoint)
+{
+    struct bed bed;
+    char path[100], reason[120];
+    uint64_t seq;
+    struct stat info;
+    bed_init_dir(&bed, 6, STORE_SYNC);
+    bed_open(&bed);
+    bed_commit(&bed, 5);
+    failing = 1;
+    after = calls = 0;
+    ck_assert_int_eq(commit(&bed), SVM_E_IO);
+    failing = 0;
+    snprintf(path, sizeof path, "%s-copy", bed.dir);
+    ck_assert_int_eq(store_checkpoint(bed.store, path, &seq, reason), SVM_E_IO);
+    ck_assert_str_eq(reason, store_failure(bed.store));
+    ck_assert_int_ne(stat(path, &info), 0);
+    bed_close(&bed);
+    bed_open(&bed);
+    ck_assert_uint_eq(bed.opened.next_seq, 6);
+    bed_deinit(&bed);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("store_failing");
@@ -612,6 +690,8 @@ int main(void)
     tcase_add_test(tcase, a_store_without_memory_says_so_and_loses_nothing);
     tcase_add_test(tcase, files_of_the_log_that_fail_say_so);
     tcase_add_test(tcase, a_directory_that_fails_is_made_by_the_next_try);
+    tcase_add_test(tcase, a_checkpoint_that_fails_is_made_by_the_next_try);
+    tcase_add_test(tcase, a_store_that_has_failed_makes_no_checkpoint);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
