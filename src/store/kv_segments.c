@@ -47,8 +47,9 @@ struct segments {
     size_t count, cap;
     uint64_t next_number;
     bool spare_there[SPARES_MAX];
-    _Atomic bool failed;
-    char failure[FAILURE_TEXT_BYTES];
+    _Atomic bool failed; /* nothing more is written */
+    /* What the first failed write or sync said, and the first failed read; once they are there they do not change. */
+    char failure[FAILURE_TEXT_BYTES], misread[FAILURE_TEXT_BYTES];
 };
 
 /* What an iterator sees: so many records of each segment that was there. */
@@ -68,16 +69,25 @@ struct svm_kv_iter {
     size_t len, cap;
 };
 
-static enum svm_err fail(struct segments *log, const char *verb, const char *what)
+/* tell: what failed, by errno, unless TEXT is there already. */
+static enum svm_err tell(struct segments *log, char text[FAILURE_TEXT_BYTES], const char *verb,
+                         const char *what)
 {
     int why = errno;
     pthread_mutex_lock(&log->lock);
-    if (!log->failed)
-        snprintf(log->failure, sizeof log->failure, "cannot %s %.80s: %s", verb, what,
+    if (text[0] == '\0')
+        snprintf(text, FAILURE_TEXT_BYTES, "cannot %s %.80s: %s", verb, what,
                  why == 0 ? "short" : strerror(why));
-    log->failed = true;
     pthread_mutex_unlock(&log->lock);
     return SVM_E_IO;
+}
+
+/* fail: it ends the log. A read does not: what becomes of it is the reader's affair. */
+static enum svm_err fail(struct segments *log, const char *verb, const char *what)
+{
+    enum svm_err err = tell(log, log->failure, verb, what);
+    log->failed = true;
+    return err;
 }
 
 /* ---- segments ------------------------------------------------------------------------------------------------ */
@@ -488,7 +498,7 @@ static enum svm_err load(struct svm_kv_iter *iter)
             return SVM_E_NO_MEMORY;
     }
     if (!store_segment_read(segment, iter->value, &record))
-        return fail(iter->log, "read", "a segment of the log");
+        return tell(iter->log, iter->log->misread, "read", "a segment of the log");
     bytes_put_u64be(iter->key, record.key);
     iter->len = (size_t)record.len;
     iter->loaded = true;
@@ -638,9 +648,9 @@ static const char *segments_failure(void *self)
 {
     struct segments *log = self;
     pthread_mutex_lock(&log->lock);
-    bool failed = log->failed; /* the text does not change any more */
+    const char *text = log->failure[0] != '\0' ? log->failure : log->misread;
     pthread_mutex_unlock(&log->lock);
-    return failed ? log->failure : NULL;
+    return text[0] != '\0' ? text : NULL;
 }
 
 static void segments_close(void *self)
