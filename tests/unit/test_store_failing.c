@@ -555,6 +555,85 @@ START_TEST(files_of_the_log_that_fail_say_so)
 }
 END_TEST
 
+static enum svm_err put_one(const struct svm_kv_ops *kv, uint64_t number, uint8_t byte)
+{
+    uint8_t key[8], value[100];
+    bytes_put_u64be(key, number);
+    memset(value, byte, sizeof value);
+    const struct svm_kv_op op = {.key = {key, 8}, .value = {value, sizeof value}};
+    return kv->write(kv->self, &op, 1, true);
+}
+
+static enum svm_err get_one(const struct svm_kv_ops *kv, uint64_t number, uint8_t byte)
+{
+    uint8_t key[8], *value;
+    size_t len;
+    bytes_put_u64be(key, number);
+    const enum svm_err err = kv->get(kv->self, (struct svm_bytes){key, 8}, &value, &len);
+    if (err != SVM_OK)
+        return err;
+    ck_assert_uint_eq(len, 100);
+    ck_assert_uint_eq(value[0], byte);
+    ck_assert_uint_eq(value[99], byte);
+    free(value);
+    return SVM_OK;
+}
+
+/* A power cut has torn the last record: what is appended takes its place, or fails and ends the log; what was whole stays. */
+static void torn_life(uint64_t seed)
+{
+    enum { BEFORE = 7, TORN = 8, AFTER = 9, TORN_BYTES = 10 };
+    struct bed bed;
+    struct svm_kv_ops kv = {0};
+    struct stat info;
+    char path[100], file[140], reason[120] = "";
+    bed_init_dir(&bed, seed, STORE_SYNC);
+    snprintf(path, sizeof path, "%s/log", bed.dir);
+    ck_assert_int_eq(store_kv_segments_open(&kv, path, reason), SVM_OK);
+    for (uint64_t number = 1; number <= 3; number++)
+        ck_assert_int_eq(put_one(&kv, number, number < 3 ? BEFORE : TORN), SVM_OK);
+    kv.close(kv.self);
+    snprintf(file, sizeof file, "%s/%016d.log", path, 1);
+    ck_assert_msg(stat(file, &info) == 0, "%s", file);
+    ck_assert_int_eq(truncate(file, info.st_size - TORN_BYTES), 0);
+
+    armed = true;
+    enum svm_err err = store_kv_segments_open(&kv, path, reason);
+    const bool opened = err == SVM_OK;
+    if (opened)
+        err = put_one(&kv, 3, AFTER);
+    armed = false;
+    ck_assert(typed(err));
+    ck_assert(err == SVM_OK || failing != 0);
+    if (opened && err == SVM_E_IO) {
+        ck_assert_ptr_nonnull(kv.failure(kv.self));
+        ck_assert_int_eq(put_one(&kv, 3, AFTER), SVM_E_IO); /* it is over, whatever the disk does */
+        ck_assert_int_eq(kv.sync(kv.self), SVM_E_IO);
+        uint8_t above[9];
+        memset(above, 0xff, sizeof above);
+        ck_assert_int_eq(
+            kv.del_range(kv.self, (struct svm_bytes){above, 8}, (struct svm_bytes){above, 9}),
+            SVM_E_IO);
+    }
+    if (opened)
+        kv.close(kv.self);
+    ck_assert_int_eq(store_kv_segments_open(&kv, path, reason), SVM_OK);
+    for (uint64_t number = 1; number < 3; number++)
+        ck_assert_int_eq(get_one(&kv, number, BEFORE), SVM_OK);
+    const enum svm_err third = get_one(&kv, 3, AFTER);
+    ck_assert(third == SVM_OK || (err != SVM_OK && third == SVM_E_NOT_FOUND));
+    ck_assert_int_eq(put_one(&kv, 4, AFTER), SVM_OK);
+    ck_assert_int_eq(get_one(&kv, 4, AFTER), SVM_OK);
+    kv.close(kv.self);
+    bed_deinit(&bed);
+}
+
+START_TEST(a_torn_end_that_cannot_be_cut_ends_the_log)
+{
+    each_place(torn_life, "a_torn_end_that_cannot_be_cut_ends_the_log", 8, true);
+}
+END_TEST
+
 /* The directory: it is made whole or says why not; a second try always makes it. */
 static void directory_life(uint64_t seed)
 {
@@ -689,6 +768,7 @@ int main(void)
     tcase_add_test(tcase, whatever_call_fails_nothing_promised_is_lost);
     tcase_add_test(tcase, a_store_without_memory_says_so_and_loses_nothing);
     tcase_add_test(tcase, files_of_the_log_that_fail_say_so);
+    tcase_add_test(tcase, a_torn_end_that_cannot_be_cut_ends_the_log);
     tcase_add_test(tcase, a_directory_that_fails_is_made_by_the_next_try);
     tcase_add_test(tcase, a_checkpoint_that_fails_is_made_by_the_next_try);
     tcase_add_test(tcase, a_store_that_has_failed_makes_no_checkpoint);
