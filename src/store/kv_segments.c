@@ -42,7 +42,8 @@ enum { KEY_BYTES = 8, SPARES_MAX = 4, FAILURE_TEXT_BYTES = 200 };
 struct segments {
     char *dir;
     int dir_fd;
-    pthread_mutex_t lock; /* guards the list, records, refs, spares, failure */
+    pthread_mutex_t lock;    /* guards the list, records, refs, spares, failure */
+    pthread_mutex_t syncing; /* held around a sync and the look at FAILED; before `lock` */
     struct store_segment **list;
     size_t count, cap;
     uint64_t next_number;
@@ -251,6 +252,18 @@ static struct store_segment *current(struct segments *log)
     return segment;
 }
 
+/* segment_sync: the segment is durable. A write-back that fails is told once: whoever syncs the same file at the same time or later hears that
+ * all is well, though what was lost is lost. So one at a time, and none after the first failure. */
+static enum svm_err segment_sync(struct segments *log, const struct store_segment *segment)
+{
+    enum svm_err err = SVM_E_IO;
+    pthread_mutex_lock(&log->syncing);
+    if (!log->failed)
+        err = fdatasync(segment->fd) == 0 ? SVM_OK : fail(log, "sync", "a segment of the log");
+    pthread_mutex_unlock(&log->syncing);
+    return err;
+}
+
 /* room: a segment to append to. The one before it is durable when another is begun. */
 static enum svm_err room(struct segments *log, struct store_segment **segment_out)
 {
@@ -265,14 +278,17 @@ static enum svm_err room(struct segments *log, struct store_segment **segment_ou
         segment = NULL;
     }
     if (segment != NULL && segment->ragged) {
-        if (ftruncate(segment->fd, (off_t)segment->end) != 0 || fdatasync(segment->fd) != 0)
+        if (ftruncate(segment->fd, (off_t)segment->end) != 0)
             return fail(log, "truncate", "a segment of the log");
+        enum svm_err err = segment_sync(log, segment);
+        if (err != SVM_OK)
+            return err;
         segment->ragged = false;
     }
     if (segment == NULL || segment->end >= SEGMENT_BYTES) {
-        if (segment != NULL && fdatasync(segment->fd) != 0)
-            return fail(log, "sync", "a segment of the log");
-        enum svm_err err = segment_create(log);
+        enum svm_err err = segment == NULL ? SVM_OK : segment_sync(log, segment);
+        if (err == SVM_OK)
+            err = segment_create(log);
         if (err != SVM_OK)
             return err;
         segment = current(log);
@@ -308,9 +324,7 @@ static enum svm_err segments_sync(void *self)
     pthread_mutex_unlock(&log->lock);
     if (segment == NULL)
         return SVM_OK;
-    enum svm_err err = SVM_OK;
-    if (fdatasync(segment->fd) != 0)
-        err = fail(log, "sync", "a segment of the log");
+    enum svm_err err = segment_sync(log, segment);
     pthread_mutex_lock(&log->lock);
     segment_release_locked(segment);
     pthread_mutex_unlock(&log->lock);
@@ -665,6 +679,7 @@ static void segments_close(void *self)
     free(log->list);
     free(log->dir);
     pthread_mutex_destroy(&log->lock);
+    pthread_mutex_destroy(&log->syncing);
     free(log);
 }
 
@@ -733,6 +748,7 @@ enum svm_err store_kv_segments_open(struct svm_kv_ops *ops_out, const char *dir,
     struct segments *log = calloc(1, sizeof *log);
     if (log != NULL) {
         pthread_mutex_init(&log->lock, NULL);
+        pthread_mutex_init(&log->syncing, NULL);
         log->dir_fd = -1;
         log->dir = strdup(dir);
     }
