@@ -367,7 +367,7 @@ model: ## the protocol's models, searched exhaustively by spin within large boun
 	@tests/model/run full
 
 .PHONY: mutants
-mutants: ## each seeded defect against every kind of test: two at least have to find it; the table in docs/reliability.md
+mutants: ## each seeded defect against every kind of test: two at least have to find it; the table in docs/reliability.md, a row in the ledger
 	@tests/mutants/run all --write
 
 .PHONY: lanes-long
@@ -398,7 +398,7 @@ weave-long: ## all interleavings of small tests of the code, and 10^7 random one
 	@tests/weave/run long
 
 .PHONY: fuzz cov hash
-cov: ## coverage by room beside what is asked: builds with counters, runs the tests; writes docs/reliability.md
+cov: ## coverage by room beside what is asked: builds with counters, runs the tests; writes docs/reliability.md, a row in the ledger
 	@scripts/setup test
 	@scripts/cov
 

@@ -43,13 +43,15 @@ enum { KEY_BYTES = 8, SPARES_MAX = 4, FAILURE_TEXT_BYTES = 200 };
 struct segments {
     char *dir;
     int dir_fd;
-    pthread_mutex_t lock; /* guards the list, records, refs, spares, failure */
+    pthread_mutex_t lock;    /* guards the list, records, refs, spares, failure */
+    pthread_mutex_t syncing; /* held around a sync and the look at FAILED; before `lock` */
     struct store_segment **list;
     size_t count, cap;
     uint64_t next_number;
     bool spare_there[SPARES_MAX];
-    _Atomic bool failed;
-    char failure[FAILURE_TEXT_BYTES];
+    _Atomic bool failed; /* nothing more is written */
+    /* What the first failed write or sync said, and the first failed read; once they are there they do not change. */
+    char failure[FAILURE_TEXT_BYTES], misread[FAILURE_TEXT_BYTES];
 };
 
 /* What an iterator sees: so many records of each segment that was there. */
@@ -69,16 +71,25 @@ struct svm_kv_iter {
     size_t len, cap;
 };
 
-static enum svm_err fail(struct segments *log, const char *verb, const char *what)
+/* tell: what failed, by errno, unless TEXT is there already. */
+static enum svm_err tell(struct segments *log, char text[FAILURE_TEXT_BYTES], const char *verb,
+                         const char *what)
 {
     int why = errno;
     pthread_mutex_lock(&log->lock);
-    if (!log->failed)
-        snprintf(log->failure, sizeof log->failure, "cannot %s %.80s: %s", verb, what,
+    if (text[0] == '\0')
+        snprintf(text, FAILURE_TEXT_BYTES, "cannot %s %.80s: %s", verb, what,
                  why == 0 ? "short" : strerror(why));
-    log->failed = true;
     pthread_mutex_unlock(&log->lock);
     return SVM_E_IO;
+}
+
+/* fail: it ends the log. A read does not: what becomes of it is the reader's affair. */
+static enum svm_err fail(struct segments *log, const char *verb, const char *what)
+{
+    enum svm_err err = tell(log, log->failure, verb, what);
+    log->failed = true;
+    return err;
 }
 
 /* ---- segments ------------------------------------------------------------------------------------------------ */
@@ -242,6 +253,18 @@ static struct store_segment *current(struct segments *log)
     return segment;
 }
 
+/* segment_sync: the segment is durable. A write-back that fails is told once: whoever syncs the same file at the same time or later hears that
+ * all is well, though what was lost is lost. So one at a time, and none after the first failure. */
+static enum svm_err segment_sync(struct segments *log, const struct store_segment *segment)
+{
+    enum svm_err err = SVM_E_IO;
+    pthread_mutex_lock(&log->syncing);
+    if (!log->failed)
+        err = fdatasync(segment->fd) == 0 ? SVM_OK : fail(log, "sync", "a segment of the log");
+    pthread_mutex_unlock(&log->syncing);
+    return err;
+}
+
 /* room: a segment to append to. The one before it is durable when another is begun. */
 static enum svm_err room(struct segments *log, struct store_segment **segment_out)
 {
@@ -256,14 +279,17 @@ static enum svm_err room(struct segments *log, struct store_segment **segment_ou
         segment = NULL;
     }
     if (segment != NULL && segment->ragged) {
-        if (ftruncate(segment->fd, (off_t)segment->end) != 0 || fdatasync(segment->fd) != 0)
+        if (ftruncate(segment->fd, (off_t)segment->end) != 0)
             return fail(log, "truncate", "a segment of the log");
+        enum svm_err err = segment_sync(log, segment);
+        if (err != SVM_OK)
+            return err;
         segment->ragged = false;
     }
     if (segment == NULL || segment->end >= SEGMENT_BYTES) {
-        if (segment != NULL && fdatasync(segment->fd) != 0)
-            return fail(log, "sync", "a segment of the log");
-        enum svm_err err = segment_create(log);
+        enum svm_err err = segment == NULL ? SVM_OK : segment_sync(log, segment);
+        if (err == SVM_OK)
+            err = segment_create(log);
         if (err != SVM_OK)
             return err;
         segment = current(log);
@@ -299,9 +325,7 @@ static enum svm_err segments_sync(void *self)
     pthread_mutex_unlock(&log->lock);
     if (segment == NULL)
         return SVM_OK;
-    enum svm_err err = SVM_OK;
-    if (fdatasync(segment->fd) != 0)
-        err = fail(log, "sync", "a segment of the log");
+    enum svm_err err = segment_sync(log, segment);
     pthread_mutex_lock(&log->lock);
     segment_release_locked(segment);
     pthread_mutex_unlock(&log->lock);
@@ -489,7 +513,7 @@ static enum svm_err load(struct svm_kv_iter *iter)
             return SVM_E_NO_MEMORY;
     }
     if (!store_segment_read(segment, iter->value, &record))
-        return fail(iter->log, "read", "a segment of the log");
+        return tell(iter->log, iter->log->misread, "read", "a segment of the log");
     bytes_put_u64be(iter->key, record.key);
     iter->len = (size_t)record.len;
     iter->loaded = true;
@@ -639,9 +663,9 @@ static const char *segments_failure(void *self)
 {
     struct segments *log = self;
     pthread_mutex_lock(&log->lock);
-    bool failed = log->failed; /* the text does not change any more */
+    const char *text = log->failure[0] != '\0' ? log->failure : log->misread;
     pthread_mutex_unlock(&log->lock);
-    return failed ? log->failure : NULL;
+    return text[0] != '\0' ? text : NULL;
 }
 
 static void segments_close(void *self)
@@ -656,6 +680,7 @@ static void segments_close(void *self)
     free(log->list);
     free(log->dir);
     pthread_mutex_destroy(&log->lock);
+    pthread_mutex_destroy(&log->syncing);
     free(log);
 }
 
@@ -724,6 +749,7 @@ enum svm_err store_kv_segments_open(struct svm_kv_ops *ops_out, const char *dir,
     struct segments *log = calloc(1, sizeof *log);
     if (log != NULL) {
         pthread_mutex_init(&log->lock, NULL);
+        pthread_mutex_init(&log->syncing, NULL);
         log->dir_fd = -1;
         log->dir = strdup(dir);
     }

@@ -57,7 +57,8 @@ struct svm_kv_ops {
     /* memory: what the database holds of it now. NULL = nothing to tell. */
     void (*memory)(void *self, struct svm_kv_memory *memory_out);
     void (*close)(void *self);
-    /* failure: what the first failed write, sync or read said, or NULL. */
+    /* failure: what the first failed write or sync said, or else the first failed read, or NULL. After a failed write or sync of the log
+     * nothing more is written; a failed read ends nothing. */
     const char *(*failure)(void *self);
 };
 /* store_kv_rocks_open: RocksDB at DIR, for `state`: no WAL, bloom filters, sorted batches. Options respect the hazards of 7.8.3.

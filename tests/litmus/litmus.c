@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct litmus_options litmus_options;
 
@@ -66,6 +67,36 @@ static void barrier_wait(struct barrier *barrier)
             sched_yield();
 }
 
+static _Atomic uint64_t moves;
+
+static void *watch_main(void *arg)
+{
+    enum { QUIET_S = 90 };
+    uint64_t seen = 0;
+    (void)arg;
+    for (unsigned quiet = 0; quiet < QUIET_S; quiet++) {
+        const uint64_t now = atomic_load(&moves);
+        if (now != seen)
+            quiet = 0;
+        seen = now;
+        sleep(1); /* a stop of the whole process is one */
+    }
+    litmus_must(false, "nothing has moved for a minute and a half", __FILE__, __LINE__);
+    return NULL;
+}
+
+void litmus_moves(void)
+{
+    atomic_fetch_add(&moves, 1);
+}
+
+void litmus_watch(void)
+{
+    pthread_t thread;
+    LITMUS_MUST(pthread_create(&thread, NULL, watch_main, NULL) == 0);
+    LITMUS_MUST(pthread_detach(thread) == 0);
+}
+
 struct runner {
     const struct litmus_race *race;
     struct barrier *barrier;
@@ -88,6 +119,8 @@ static void *run_main(void *arg)
         barrier_wait(runner->barrier);
         if (runner->index == 0 && race->anomaly)
             runner->anomalies += race->anomaly(race->arg, round);
+        if (runner->index == 0)
+            litmus_moves();
     }
     return NULL;
 }

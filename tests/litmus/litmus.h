@@ -44,6 +44,10 @@ struct litmus_race {
     void *arg;
 };
 uint64_t litmus_race(const struct litmus_race *race, uint64_t rounds);
+/* litmus_watch: from now on the process fails when nothing moves for a minute and a half: an engine that has lost a transaction waits for
+ * ever. litmus_moves: something does; each round of a race says so by itself. */
+void litmus_watch(void);
+void litmus_moves(void);
 /* litmus_jitter: spins a little, gives way now and then. */
 void litmus_jitter(struct rng *rng);
 

@@ -538,6 +538,27 @@ START_TEST(a_checkpoint_that_cannot_be_made_leaves_the_store_well)
 }
 END_TEST
 
+/* What an interrupted one has left is named, and not touched. */
+START_TEST(a_part_of_a_checkpoint_is_in_the_way)
+{
+    struct bed bed;
+    char path[128], partial[140], reason[120];
+    uint64_t seq;
+    bed_init_dir(&bed, 5, STORE_SYNC);
+    bed_open(&bed);
+    bed_commit(&bed, 5);
+    snprintf(path, sizeof path, "%s-copy", bed.dir);
+    snprintf(partial, sizeof partial, "%s.partial", path);
+    ck_assert_int_eq(mkdir(partial, 0700), 0);
+    ck_assert_int_eq(store_checkpoint(bed.store, path, &seq, reason), SVM_E_INVALID_PARAMS);
+    ck_assert_ptr_nonnull(strstr(reason, ".partial is there"));
+    ck_assert_int_eq(rmdir(partial), 0);
+    ck_assert_int_eq(store_checkpoint(bed.store, path, &seq, reason), SVM_OK);
+    bed_remove(path);
+    bed_deinit(&bed);
+}
+END_TEST
+
 /* The place for the copy fills up: the copy has failed, not the store. (With state's files it is the database that would write past the limit, and
  * it aborts where its assertions are built in.) */
 START_TEST(a_checkpoint_without_room_leaves_the_store_well)
@@ -625,6 +646,7 @@ int main(int argc, char **argv)
         tcase_add_test(tcase, a_damaged_mark_does_no_harm);
         tcase_add_test(tcase, a_checkpoint_opens_as_any_directory);
         tcase_add_test(tcase, a_checkpoint_that_cannot_be_made_leaves_the_store_well);
+        tcase_add_test(tcase, a_part_of_a_checkpoint_is_in_the_way);
         tcase_add_test(tcase, a_checkpoint_without_room_leaves_the_store_well);
         tcase_add_test(tcase, a_checkpoint_on_another_file_system_is_refused);
         if (files)

@@ -561,6 +561,85 @@ START_TEST(files_of_the_log_that_fail_say_so)
 }
 END_TEST
 
+static enum svm_err put_one(const struct svm_kv_ops *kv, uint64_t number, uint8_t byte)
+{
+    uint8_t key[8], value[100];
+    bytes_put_u64be(key, number);
+    memset(value, byte, sizeof value);
+    const struct svm_kv_op op = {.key = {key, 8}, .value = {value, sizeof value}};
+    return kv->write(kv->self, &op, 1, true);
+}
+
+static enum svm_err get_one(const struct svm_kv_ops *kv, uint64_t number, uint8_t byte)
+{
+    uint8_t key[8], *value;
+    size_t len;
+    bytes_put_u64be(key, number);
+    const enum svm_err err = kv->get(kv->self, (struct svm_bytes){key, 8}, &value, &len);
+    if (err != SVM_OK)
+        return err;
+    ck_assert_uint_eq(len, 100);
+    ck_assert_uint_eq(value[0], byte);
+    ck_assert_uint_eq(value[99], byte);
+    free(value);
+    return SVM_OK;
+}
+
+/* A power cut has torn the last record: what is appended takes its place, or fails and ends the log; what was whole stays. */
+static void torn_life(uint64_t seed)
+{
+    enum { BEFORE = 7, TORN = 8, AFTER = 9, TORN_BYTES = 10 };
+    struct bed bed;
+    struct svm_kv_ops kv = {0};
+    struct stat info;
+    char path[100], file[140], reason[120] = "";
+    bed_init_dir(&bed, seed, STORE_SYNC);
+    snprintf(path, sizeof path, "%s/log", bed.dir);
+    ck_assert_int_eq(store_kv_segments_open(&kv, path, reason), SVM_OK);
+    for (uint64_t number = 1; number <= 3; number++)
+        ck_assert_int_eq(put_one(&kv, number, number < 3 ? BEFORE : TORN), SVM_OK);
+    kv.close(kv.self);
+    snprintf(file, sizeof file, "%s/%016d.log", path, 1);
+    ck_assert_msg(stat(file, &info) == 0, "%s", file);
+    ck_assert_int_eq(truncate(file, info.st_size - TORN_BYTES), 0);
+
+    armed = true;
+    enum svm_err err = store_kv_segments_open(&kv, path, reason);
+    const bool opened = err == SVM_OK;
+    if (opened)
+        err = put_one(&kv, 3, AFTER);
+    armed = false;
+    ck_assert(typed(err));
+    ck_assert(err == SVM_OK || failing != 0);
+    if (opened && err == SVM_E_IO) {
+        ck_assert_ptr_nonnull(kv.failure(kv.self));
+        ck_assert_int_eq(put_one(&kv, 3, AFTER), SVM_E_IO); /* it is over, whatever the disk does */
+        ck_assert_int_eq(kv.sync(kv.self), SVM_E_IO);
+        uint8_t above[9];
+        memset(above, 0xff, sizeof above);
+        ck_assert_int_eq(
+            kv.del_range(kv.self, (struct svm_bytes){above, 8}, (struct svm_bytes){above, 9}),
+            SVM_E_IO);
+    }
+    if (opened)
+        kv.close(kv.self);
+    ck_assert_int_eq(store_kv_segments_open(&kv, path, reason), SVM_OK);
+    for (uint64_t number = 1; number < 3; number++)
+        ck_assert_int_eq(get_one(&kv, number, BEFORE), SVM_OK);
+    const enum svm_err third = get_one(&kv, 3, AFTER);
+    ck_assert(third == SVM_OK || (err != SVM_OK && third == SVM_E_NOT_FOUND));
+    ck_assert_int_eq(put_one(&kv, 4, AFTER), SVM_OK);
+    ck_assert_int_eq(get_one(&kv, 4, AFTER), SVM_OK);
+    kv.close(kv.self);
+    bed_deinit(&bed);
+}
+
+START_TEST(a_torn_end_that_cannot_be_cut_ends_the_log)
+{
+    each_place(torn_life, "a_torn_end_that_cannot_be_cut_ends_the_log", 8, true);
+}
+END_TEST
+
 /* The directory: it is made whole or says why not; a second try always makes it. */
 static void directory_life(uint64_t seed)
 {
@@ -609,6 +688,84 @@ START_TEST(a_directory_that_fails_is_made_by_the_next_try)
 }
 END_TEST
 
+/* A checkpoint: it is whole or not there, with a reason; the store it is made of goes on, and the next try makes it. */
+static void checkpoint_life(uint64_t seed)
+{
+    struct bed bed, copy;
+    char path[100], slashed[104], partial[112], reason[120] = "";
+    uint64_t seq = 0;
+    struct stat info;
+    bed_init_dir(&bed, seed, STORE_SYNC);
+    bed_open(&bed);
+    bed_commit(&bed, 5);
+    bed_materialise(&bed, SIZE_MAX);
+    bed_commit(&bed, 5);
+    snprintf(path, sizeof path, "%s-copy", bed.dir);
+    snprintf(slashed, sizeof slashed, "%s//", path);
+    snprintf(partial, sizeof partial, "%s.partial", path);
+    armed = true;
+    enum svm_err err = store_checkpoint(bed.store, slashed, &seq, reason);
+    armed = false;
+    const uint64_t failed_at = failing;
+    failing = 0;
+    ck_assert_msg(typed(err), "%s", svm_err_name(err));
+    ck_assert_msg(err == SVM_OK || (failed_at != 0 && reason[0] != '\0'), "call %llu: %s",
+                  (unsigned long long)failed_at, svm_err_name(err));
+    ck_assert_msg(stat(partial, &info) != 0, "call %llu: %s, and a part of it is left",
+                  (unsigned long long)failed_at, svm_err_name(err));
+    ck_assert_ptr_null(
+        store_failure(bed.store)); /* a copy that fails is no failure of what is copied */
+    if (stat(path, &info) != 0) {
+        ck_assert_int_ne(err, SVM_OK);
+        err = store_checkpoint(bed.store, path, &seq, reason);
+        ck_assert_msg(err == SVM_OK, "%s", reason);
+    }
+    bed_commit(&bed, 2);
+    ck_assert_uint_eq(seq, 10);
+    bed_init_dir(&copy, seed, STORE_SYNC);
+    bed_remove(copy.dir);
+    memcpy(copy.dir, path, sizeof copy.dir);
+    bed_open(&copy);
+    ck_assert(!copy.opened.created);
+    ck_assert_uint_eq(copy.opened.next_seq, 11);
+    bed_check(&copy, 10);
+    bed_deinit(&copy);
+    bed_check(&bed, 5); /* no more is materialised */
+    bed_deinit(&bed);
+    failing = failed_at;
+}
+
+START_TEST(a_checkpoint_that_fails_is_made_by_the_next_try)
+{
+    each_place(checkpoint_life, "a_checkpoint_that_fails_is_made_by_the_next_try", 15, true);
+}
+END_TEST
+
+/* A store that has failed is not copied: what it could not write is not in it. */
+START_TEST(a_store_that_has_failed_makes_no_checkpoint)
+{
+    struct bed bed;
+    char path[100], reason[120];
+    uint64_t seq;
+    struct stat info;
+    bed_init_dir(&bed, 6, STORE_SYNC);
+    bed_open(&bed);
+    bed_commit(&bed, 5);
+    failing = 1;
+    after = calls = 0;
+    ck_assert_int_eq(commit(&bed), SVM_E_IO);
+    failing = 0;
+    snprintf(path, sizeof path, "%s-copy", bed.dir);
+    ck_assert_int_eq(store_checkpoint(bed.store, path, &seq, reason), SVM_E_IO);
+    ck_assert_str_eq(reason, store_failure(bed.store));
+    ck_assert_int_ne(stat(path, &info), 0);
+    bed_close(&bed);
+    bed_open(&bed);
+    ck_assert_uint_eq(bed.opened.next_seq, 6);
+    bed_deinit(&bed);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("store_failing");
@@ -617,7 +774,10 @@ int main(void)
     tcase_add_test(tcase, whatever_call_fails_nothing_promised_is_lost);
     tcase_add_test(tcase, a_store_without_memory_says_so_and_loses_nothing);
     tcase_add_test(tcase, files_of_the_log_that_fail_say_so);
+    tcase_add_test(tcase, a_torn_end_that_cannot_be_cut_ends_the_log);
     tcase_add_test(tcase, a_directory_that_fails_is_made_by_the_next_try);
+    tcase_add_test(tcase, a_checkpoint_that_fails_is_made_by_the_next_try);
+    tcase_add_test(tcase, a_store_that_has_failed_makes_no_checkpoint);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -313,6 +313,38 @@ START_TEST(whatever_call_of_the_port_fails_nothing_promised_is_lost)
 }
 END_TEST
 
+/* A compaction that fails, of the state or of the log, ends the store as any other write: nothing of what is there is lost. */
+START_TEST(a_compaction_that_fails_is_final)
+{
+    uint64_t seed = bed_seed("a_compaction_that_fails_is_final");
+    for (uint64_t which = 1; which <= 2; which++) {
+        struct bed bed;
+        armed = false;
+        start(&bed, seed, STORE_SYNC);
+        bed_open(&bed);
+        bed_commit(&bed, PER_GROUP);
+        bed_materialise(&bed, SIZE_MAX);
+        bed_commit(&bed, PER_GROUP);
+        fault = FAULT_FAIL;
+        calls = 0;
+        at = which;
+        mute = false;
+        armed = true;
+        ck_assert_int_eq(store_compact(bed.store), SVM_E_IO);
+        armed = false;
+        ck_assert_uint_eq(calls, which);
+        ck_assert_ptr_nonnull(
+            strstr(store_failure(bed.store), "compaction failed: the port fails"));
+        ck_assert_int_eq(bed_try_commit(&bed, 1), SVM_E_IO);
+        bed_close(&bed);
+        bed_open(&bed);
+        ck_assert_uint_eq(bed.opened.next_seq, 2 * PER_GROUP + 1);
+        bed_check(&bed, 2 * PER_GROUP);
+        bed_deinit(&bed);
+    }
+}
+END_TEST
+
 /* ---- lies ---------------------------------------------------------------------------------------------------------- */
 
 START_TEST(what_cannot_be_right_is_not_told)
@@ -404,6 +436,7 @@ int main(void)
     TCase *tcase = tcase_create("port");
     tcase_set_timeout(tcase, 600);
     tcase_add_loop_test(tcase, whatever_call_of_the_port_fails_nothing_promised_is_lost, 0, 6);
+    tcase_add_test(tcase, a_compaction_that_fails_is_final);
     tcase_add_loop_test(tcase, what_cannot_be_right_is_not_told, FAULT_SHORT, FAULT_COUNT);
     tcase_add_loop_test(tcase, a_store_that_is_lied_to_says_so, FAULT_SHORT, FAULT_COUNT);
     suite_add_tcase(suite, tcase);

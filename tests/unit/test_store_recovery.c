@@ -269,6 +269,99 @@ START_TEST(damage_at_run_time_is_final)
 }
 END_TEST
 
+/* ---- groups that lie ----------------------------------------------------------------------------------------- */
+
+/* A group whose header is intact, but what it says cannot be. */
+enum lie { LIE_FRAMES, LIE_PREV, LIE_FRAME, LIE_SEQ, LIE_FEWER, LIE_MORE, LIE_COUNT };
+
+/* lie_frames: void frames where those of GROUP were. Returns how many bytes. */
+static size_t lie_frames(const struct store_group *group, enum lie lie, uint8_t *out)
+{
+    uint8_t *end = out;
+    for (uint64_t seq = group->first; seq <= group->last; seq++)
+        end = model_void_encode(end, seq + (lie == LIE_SEQ && seq == group->last));
+    if (lie == LIE_MORE)
+        end = model_void_encode(end, group->last + 1);
+    if (lie == LIE_FRAME)
+        out[0] = 0xff; /* no kind of frame */
+    return (size_t)(end - out) - (lie == LIE_FEWER ? model_void_size(group->last) : 0);
+}
+
+static void group_lie(struct bed *bed, unsigned number, enum lie lie)
+{
+    uint8_t key[8], *value, forged[STORE_GROUP_HEADER_BYTES + 256];
+    size_t len;
+    struct store_group group;
+    group_key(key, number);
+    ck_assert_int_eq(bed->log_ops.get(bed->log_ops.self, (struct svm_bytes){key, 8}, &value, &len),
+                     SVM_OK);
+    ck_assert(
+        store_group_parse(&group, (struct svm_bytes){key, 8}, (struct svm_bytes){value, len}));
+    uint8_t *frames = forged + STORE_GROUP_HEADER_BYTES;
+    group.frames = (struct svm_bytes){frames, lie_frames(&group, lie, frames)};
+    if (lie == LIE_PREV)
+        group.prev.b[7] ^= 1;
+    store_group_seal(&group, forged);
+    if (lie == LIE_FRAMES)
+        frames[group.frames.len - 1] ^= 1; /* not what the header commits to */
+    struct svm_kv_op put = {.key = {key, 8},
+                            .value = {forged, STORE_GROUP_HEADER_BYTES + group.frames.len}};
+    ck_assert_int_eq(bed->log_ops.write(bed->log_ops.self, &put, 1, true), SVM_OK);
+    free(value);
+}
+
+static bool in_order(void *arg, const struct model_frame *frame)
+{
+    uint64_t *next = arg;
+    ck_assert_uint_eq(frame->seq, *next);
+    ++*next;
+    return true;
+}
+
+/* Who audits is told so, the materialiser stops, a second life is refused; but that the last group is no successor or has other frames is
+ * what a power cut leaves, too: it is cut off. */
+static void expect_lie_told(enum lie lie, unsigned lying)
+{
+    struct bed bed;
+    uint64_t next = 1, did;
+    const bool torn = lie == LIE_FRAMES || lie == LIE_PREV;
+    bed_init_ram(&bed, 31, STORE_SYNC);
+    bed_open(&bed);
+    for (unsigned i = 0; i < GROUPS; i++)
+        bed_commit(&bed, PER_GROUP);
+    group_lie(&bed, lying, lie);
+    ck_assert_int_eq(store_log_visit(bed.store, 1, in_order, &next), SVM_E_CORRUPT);
+    ck_assert_uint_gt(next, lying * PER_GROUP);
+    ck_assert_uint_le(next, (lying + (torn ? 0 : 1)) * PER_GROUP + 1);
+    ck_assert_ptr_null(store_failure(bed.store)); /* who reads ends nothing */
+    ck_assert_int_eq(store_materialise(bed.store, SIZE_MAX, &did), SVM_E_CORRUPT);
+    ck_assert_uint_eq(store_materialised(bed.store), 0);
+    ck_assert_ptr_nonnull(store_failure(bed.store));
+    bed_check(&bed, 0);
+    bed_close(&bed);
+    const enum svm_err err = bed_try_open(&bed);
+    if (torn && lying == GROUPS - 1) {
+        ck_assert_msg(err == SVM_OK, "%s", bed.reason);
+        ck_assert_uint_eq(bed.opened.next_seq, lying * PER_GROUP + 1);
+        ck_assert_uint_eq(bed.opened.cut_groups, 1);
+        bed_check(&bed, lying * PER_GROUP);
+    } else {
+        ck_assert_int_eq(err, SVM_E_CORRUPT);
+        ck_assert_ptr_nonnull(
+            strstr(bed.reason, lying == GROUPS - 1 ? "replay stopped after" : "breaks after seq"));
+    }
+    bed_deinit(&bed);
+}
+
+START_TEST(a_group_that_lies_is_told)
+{
+    for (enum lie lie = 0; lie < LIE_COUNT; lie++) {
+        expect_lie_told(lie, 2);
+        expect_lie_told(lie, GROUPS - 1);
+    }
+}
+END_TEST
+
 /* ---- trimming ---------------------------------------------------------------------------------------------- */
 
 /* However often it is trimmed and crashed, with the state as it was at the last flush, nothing is missing. */
@@ -320,6 +413,7 @@ int main(void)
         tcase_add_test(tcase, another_genesis_is_refused);
         tcase_add_test(tcase, a_flipped_bit_is_refused_or_cut_off);
         tcase_add_test(tcase, damage_at_run_time_is_final);
+        tcase_add_test(tcase, a_group_that_lies_is_told);
         tcase_add_test(tcase, trimming_never_loses);
         if (files)
             tcase_add_checked_fixture(tcase, bed_files, NULL);

@@ -463,6 +463,9 @@ static void run_evict(void *arg)
 
 const struct case_of cases_table[] = {
     {{"claim, validate, publish", setup, run_add}, "no look at what was read", NULL},
+    {{"publish: the version, then the claim", setup, run_add},
+     "the claim is let go before the version stands",
+     "release-early"},
     {{"validate: read against write", setup, run_read_write}, "no validation after seq", NULL},
     {{"validate: write skew", setup, run_skew}, "no validation", NULL},
     {{"seq: a snapshot is whole", setup, run_whole}, "hand over before publishing", NULL},
