@@ -708,7 +708,7 @@ static void checkpoint_life(uint64_t seed)
     armed = false;
     const uint64_t failed_at = failing;
     failing = 0;
-    ck_assert_msg(typed(err), "%s", svm_err_name(err));
+    ck_assert_msg(copy_typed(err), "%s", svm_err_name(err));
     ck_assert_msg(err == SVM_OK || (failed_at != 0 && reason[0] != '\0'), "call %llu: %s",
                   (unsigned long long)failed_at, svm_err_name(err));
     ck_assert_msg(stat(partial, &info) != 0, "call %llu: %s, and a part of it is left",
