@@ -2,6 +2,7 @@
 import os
 import shutil
 import stat
+import subprocess
 import tempfile
 
 import player
@@ -65,6 +66,48 @@ def test_no_key_is_kept():
         public = player.KNOWN['alice'][2:]
         assert public in answers, 'the search would find nothing'
         assert not found, found
+
+
+def left_in_memory(top, seed, *command, code=0):
+    """Where the memory of supervm, at its end, has SEED (bytes)."""
+    library, found = os.path.join(top, 'key_search.so'), os.path.join(top, 'found')
+    if not os.path.exists(library):
+        source = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'key_search.c')
+        subprocess.run(['cc', '-O2', '-Wall', '-Werror', '-shared', '-fPIC', '-D_GNU_SOURCE', '-o', library, source], check=True)
+    hidden = bytes(b ^ 0xff for b in seed).hex()
+    harness.client(*command, env={'LD_PRELOAD': library, 'KEY_HIDDEN': hidden, 'KEY_FOUND': found}, code=code)
+    with open(found, encoding='ascii') as f:
+        lines = f.read().splitlines()
+    os.unlink(found)
+    assert lines[-1] == 'searched', lines
+    return lines[:-1]
+
+
+def test_no_key_is_left_in_memory():
+    """What supervm has read from a key file is in no page of it when it ends: shown, signed with, paid with, or refused."""
+    top = tempfile.mkdtemp(prefix='supervm-test-')
+    try:
+        key = os.path.join(top, 'key')
+        address = harness.client('-o', 'json', 'key', 'new', key).json['address']
+        with open(key, encoding='ascii') as f:
+            text = f.read().strip()
+        seed = bytes.fromhex(text[2:])
+        with harness.node('--dev') as node:
+            node.cli('send', 'alice', address, '100')
+            there = ('--url', node.url)
+            unsigned = harness.client(*there, 'tx', 'build', '--from', 'alice', '--owned', 'alice spare 3@1', '--pay', '0,bob,6').out.strip()
+            for command in (('key', 'show', key), ('key', 'sign', key, 'hello'), ('tx', 'sign', '--key', key, unsigned),
+                            (*there, 'send', key, 'bob', '5'), (*there, 'owned', key)):
+                assert not (found := left_in_memory(top, seed, *command)), (command, found)
+        with open(key, 'a', encoding='ascii') as f:
+            f.write('and more')
+        for mode in (0o600, 0o644):
+            os.chmod(key, mode)
+            assert not (found := left_in_memory(top, seed, 'key', 'show', key, code=2)), (mode, found)
+        os.chmod(key, 0o600)
+        assert left_in_memory(top, seed, 'key', 'verify', address, text, code=2), 'the search would find nothing'
+    finally:
+        shutil.rmtree(top)
 
 
 def test_a_directory_of_others_is_refused():

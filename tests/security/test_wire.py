@@ -1,8 +1,6 @@
 """What a client on the network, or a web page in a browser of this machine, can do over TCP."""
 import contextlib
 import json
-import os
-import random
 import socket
 import time
 
@@ -10,8 +8,6 @@ import player
 import test_http
 from player import harness
 from test_http import HEALTH, exchange, request
-
-SEED = int(os.environ.get('SVM_SEED', '0')) or random.SystemRandom().randrange(1 << 32)
 
 
 def dev(*args):
@@ -142,22 +138,20 @@ def test_many_names():
 
 
 def test_forged_transactions():
-    """A bit turned anywhere, another's key, another chain: never executed; the right one exactly once, however often."""
-    print(f'SVM_SEED={SEED}')
-    rng = random.Random(SEED)
+    """Each bit turned, the chain's among them, another's key, cut short: never executed; the right one exactly once, however often."""
     with dev() as node:
         good, _ = test_http.signed(node, 'alice', test_http.payment('alice', 0))
         forged = []
-        for i in range(len(good)):
+        for i in range(8 * len(good)):
             bad = bytearray(good)
-            bad[i] ^= 1 << rng.randrange(8)
+            bad[i // 8] ^= 1 << i % 8
             forged.append(bytes(bad))
         mallory, _ = test_http.signed(node, 'bob', test_http.payment('alice', 1))
         forged += [good[:-1], good + b'\0', good[:-96] + mallory[-96:], mallory]
         before = node.rpc('object_get', id=player.KNOWN['bob_coin'])
         got = test_http.records(test_http.stream(node, forged, '?wait=executed'))
         executed = [i for i, r in enumerate(got) if r['status'] == 1]
-        assert not executed, f'executed with byte {executed} changed'
+        assert not executed, f'executed: {executed} of {len(forged)}, those below {8 * len(good)} with that bit turned'
         assert node.rpc('object_get', id=player.KNOWN['bob_coin']) == before
         got = test_http.records(test_http.stream(node, [good] * 50, '?wait=executed'))
         assert all(r['status'] == 1 and r['seq'] == got[0]['seq'] for r in got), got[:3]
