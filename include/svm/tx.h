@@ -19,6 +19,7 @@ void svm_key_address(struct svm_address *address_out, const struct svm_public_ke
 void svm_key_wipe(struct svm_secret_key *key);
 
 /* svm_key_load: read a key file (one line, 0x + 64 hex digits of the seed).
+ * Leaves no copy of the seed but *key_out; svm_key_wipe that.
  * Returns  SVM_OK; SVM_E_BAD_KEY when malformed or readable by group or others; SVM_E_IO. */
 SVM_MUST_USE enum svm_err svm_key_load(struct svm_secret_key *key_out, const char *path);
 /* svm_key_save: write a new key file with mode 0600; never overwrites.

@@ -7,6 +7,7 @@
 
 #include <svm/tx.h>
 
+#include "base/bytes.h"
 #include "crypto/ed25519.h"
 #include "crypto/secret.h"
 #include "crypto/sha256.h"
@@ -77,15 +78,17 @@ static bool write_all(int fd, const char *buf, size_t len)
     return true;
 }
 
-/* parse_key: one line of exactly KEY_TEXT_BYTES, its newline optional. */
-static enum svm_err parse_key(struct svm_secret_key *key_out, char *text, size_t len)
+/* parse_key: one line of exactly KEY_TEXT_BYTES, its newline optional. Decoded in its place: no copy is left on the stack. */
+static enum svm_err parse_key(struct svm_secret_key *key_out, const char *text, size_t len)
 {
+    size_t seed_len;
     if (len == KEY_TEXT_BYTES + 1 && text[KEY_TEXT_BYTES] == '\n')
         len--;
-    if (len != KEY_TEXT_BYTES)
-        return SVM_E_BAD_KEY;
-    text[len] = '\0';
-    return svm_hex32_parse(key_out->seed, text) == SVM_OK ? SVM_OK : SVM_E_BAD_KEY;
+    if (len == KEY_TEXT_BYTES && text[0] == '0' && text[1] == 'x' &&
+        hex_decode(key_out->seed, sizeof key_out->seed, &seed_len, text + 2, len - 2))
+        return SVM_OK;
+    svm_key_wipe(key_out);
+    return SVM_E_BAD_KEY;
 }
 
 enum svm_err svm_key_load(struct svm_secret_key *key_out, const char *path)
