@@ -20,6 +20,9 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 BIN = os.environ.get("BIN", os.path.join(ROOT, "build", "bin"))
 DAEMON = os.path.join(BIN, "supervmd")
 CLIENT = os.path.join(BIN, "supervm")
+if "BIN" not in os.environ:  # a test is run by one command, in a fresh tree too
+    subprocess.run(["make", "--no-print-directory", "-j2", "daemon", "cli"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL,
+                   env={k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "BUILD", "CC")})
 READY = re.compile(r"^supervmd ready http://(\S+)(?: unix:(\S+))?$")
 
 

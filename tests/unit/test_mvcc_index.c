@@ -234,6 +234,23 @@ START_TEST(who_was_used_gets_a_second_chance)
 }
 END_TEST
 
+/* Keys that fall together in one node do not in another: whoever chooses keys has nothing to choose by. */
+START_TEST(the_hash_has_a_key_of_its_own)
+{
+    static struct mvcc_bed other;
+    uint8_t key[32];
+    unsigned same = 0;
+    mvcc_bed_init(&other);
+    for (uint64_t n = 0; n < 64; n++) {
+        mvcc_bed_key(key, n);
+        same += mvcc_key_hash(bed.objects, key, 32) == mvcc_key_hash(other.objects, key, 32);
+        same += mvcc_key_hash(bed.cells, key, 20) == mvcc_key_hash(other.cells, key, 20);
+    }
+    ck_assert_uint_lt(same, 4); /* of 128, by chance one in 2^32 each */
+    mvcc_bed_deinit(&other);
+}
+END_TEST
+
 START_TEST(cells_have_keys_of_every_length)
 {
     struct mvcc_head *heads[SVM_CELL_KEY_MAX + 1];
@@ -314,6 +331,7 @@ int main(void)
     tcase_add_test(tcase, the_index_survives_coming_and_going);
     tcase_add_test(tcase, only_what_is_on_the_disk_and_unused_is_evicted);
     tcase_add_test(tcase, who_was_used_gets_a_second_chance);
+    tcase_add_test(tcase, the_hash_has_a_key_of_its_own);
     tcase_add_test(tcase, cells_have_keys_of_every_length);
     tcase_add_test(tcase, arrays_come_in_steps);
     tcase_add_test(tcase, an_object_costs_less_than_200_bytes);
