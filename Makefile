@@ -440,7 +440,10 @@ install: all ## into PREFIX (default /usr/local), below DESTDIR
 	sed 's#/usr/bin/supervmd#$(PREFIX)/bin/supervmd#' conf/supervmd.service >$(libdir)/systemd/system/supervmd.service
 	install -D -m 644 -t $(libdir)/sysusers.d conf/sysusers.d/supervm.conf
 	install -D -m 644 -t $(libdir)/tmpfiles.d conf/tmpfiles.d/supervm.conf
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/supervm README.md LICENSE docs/*.md $(wildcard conf/supervm.conf)
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/supervm README.md LICENSE $(wildcard conf/supervm.conf)
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/supervm/docs docs/*.md
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/supervm/docs/rpc docs/rpc/*.md
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/supervm/docs/decisions docs/decisions/*.md
 
 clean: ## remove build/
 	rm -rf build

@@ -66,7 +66,7 @@ struct svm_config {
     uint32_t gc_threshold_max;
     uint32_t gc_snapshot_age_max_ms;
 
-    uint32_t sessions_max; /* interactive transactions at once */
+    uint32_t sessions_max; /* interactive transactions at once; and 256 snapshots more */
     uint32_t cell_value_bytes_max;
     uint32_t cell_attempts_max; /* svm_cell_run: attempts before RETRIES_EXHAUSTED */
 
@@ -250,8 +250,8 @@ SVM_MUST_USE enum svm_err svm_explain_route(struct svm_engine *engine, struct sv
 
 /* ---- query ------------------------------------------------------------------------------------------------ */
 
-/* A consistent view of the state after transaction `seq`. Bounded in number (sessions_max) and age
- * (gc_snapshot_age_max_ms, then SNAPSHOT_TOO_OLD). One thread at a time may use it. */
+/* A consistent view of the state after transaction `seq`. Bounded in number (sessions_max + 256, those of
+ * interactive transactions among them; then SVM_E_OVERLOADED) and age (gc_snapshot_age_max_ms, then SNAPSHOT_TOO_OLD). One thread at a time may use it. */
 struct svm_snapshot;
 SVM_MUST_USE enum svm_err svm_snapshot_open(struct svm_engine *engine,
                                             struct svm_snapshot **snapshot_out);

@@ -153,7 +153,7 @@ const struct option options_table[] = {
            "A snapshot that lives longer is cancelled: bounded memory beats a stuck query."),
     /* ---- interactive transactions ---- */
     NUMBER("sessions.max", OPTION_COUNT, engine.sessions_max, 1, 65536, "256", NO,
-           "Interactive transactions and snapshots open at once."),
+           "Interactive transactions open at once; they and snapshots together: 256 more."),
     NUMBER("cells.value_bytes_max", OPTION_BYTES, engine.cell_value_bytes_max, 1, 16 * MIB, "64KiB",
            YES, "Value of one cell."),
     NUMBER("cells.attempts_max", OPTION_COUNT, engine.cell_attempts_max, 1, 1000000, "256", YES,
