@@ -379,7 +379,7 @@ history-long: ## a million operations against the running node in each durable m
 	@tests/history/run long
 
 .PHONY: overload-long soak
-overload-long: ## more load than a node can take, clocks that leap, stops of 30 s
+overload-long: ## more load than a node can take, clocks that leap, stops of 30 s; a row in the ledger
 	@$(MAKE) --no-print-directory -j2 all build/bench/load
 	@LONG=1 tests/overload/run
 
