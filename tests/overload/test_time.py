@@ -60,6 +60,10 @@ def test_clock_that_leaps():
             clock.set(5 * 3600)
             refusal = pay(node)
             assert isinstance(refusal, str), f'five hours ahead, and admitted at {refusal}'
+            try:
+                node.rpc('dev_send', **{'from': 'alice', 'to': 'bob', 'amount': '1'})
+            except harness.RpcError as e:
+                assert 'node.clock_jump_max' in str(e.error), e.error  # what to set, by its name
             assert player.KNOWN['alice_coin'] in str(node.rpc('object_get', id=player.KNOWN['alice_coin']))
             clock.set(1)
             assert pay(node) == first + 5, 'after the clock was set right'
