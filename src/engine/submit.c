@@ -46,7 +46,7 @@ static enum svm_err admit(struct svm_engine *engine, struct svm_refusal *refusal
     }
     if (atomic_load_explicit(&engine->clock_fault, memory_order_relaxed)) {
         refusal_because(refusal, SVM_E_OVERLOADED,
-                        "the wall clock leapt further than engine.clock_jump_max; waiting until "
+                        "the wall clock leapt further than node.clock_jump_max; waiting until "
                         "the clocks agree");
         refusal->retry_after_ms = 1000;
         return SVM_E_OVERLOADED;
