@@ -444,6 +444,7 @@ install: all ## into PREFIX (default /usr/local), below DESTDIR
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/supervm/docs docs/*.md
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/supervm/docs/rpc docs/rpc/*.md
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/supervm/docs/decisions docs/decisions/*.md
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/supervm/docs/plots docs/plots/*.svg
 
 clean: ## remove build/
 	rm -rf build
