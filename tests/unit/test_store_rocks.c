@@ -117,6 +117,51 @@ START_TEST(memory_is_told_and_bounded)
 }
 END_TEST
 
+/* What this thread has read from files so far. */
+static uint64_t bytes_read(void)
+{
+    unsigned long long bytes = 0;
+    FILE *f = fopen("/proc/thread-self/io", "re");
+    ck_assert_ptr_nonnull(f);
+    ck_assert_int_eq(fscanf(f, "rchar: %llu", &bytes), 1);
+    ck_assert_int_eq(fclose(f), 0);
+    return bytes;
+}
+
+/* A table's filter is one block of the cache, here of 560 KiB: it stays there. */
+START_TEST(a_large_filter_stays_in_the_cache)
+{
+    enum { ROWS = 450000, HOT = 64, GETS = 256, SMALL_CACHE_BYTES = 8 << 20 };
+    char reason[120];
+    start();
+    kv.close(kv.self);
+    ck_assert_int_eq(store_kv_rocks_open(&kv, path, SMALL_CACHE_BYTES, reason), SVM_OK);
+    uint8_t(*many)[8] = calloc(ROWS, sizeof *many);
+    struct svm_kv_op *puts = calloc(ROWS, sizeof *puts);
+    ck_assert(many != NULL && puts != NULL);
+    for (uint64_t i = 0; i < ROWS; i++) {
+        bytes_put_u64be(many[i], i);
+        puts[i] = (struct svm_kv_op){.key = {many[i], 8}, .value = {many[i], 8}};
+    }
+    ck_assert_int_eq(kv.ingest(kv.self, puts, ROWS, ROWS), SVM_OK);
+    uint64_t before = 0;
+    for (size_t i = 0; i < HOT + GETS; i++) {
+        const size_t row = i % HOT * (ROWS / HOT);
+        uint8_t *value;
+        size_t len;
+        if (i == HOT)
+            before = bytes_read();
+        ck_assert_int_eq(kv.get(kv.self, puts[row].key, &value, &len), SVM_OK);
+        ck_assert(len == 8 && memcmp(value, many[row], len) == 0);
+        free(value);
+    }
+    ck_assert_uint_lt(bytes_read() - before, 1 << 20); /* with it read at each get: 140 MiB */
+    free(puts);
+    free(many);
+    end();
+}
+END_TEST
+
 START_TEST(a_damaged_manifest_is_corrupt)
 {
     char reason[120] = "", pattern[100];
@@ -222,6 +267,7 @@ int main(void)
     tcase_add_test(tcase, damaged_files_are_errors);
     tcase_add_test(tcase, a_damaged_manifest_is_corrupt);
     tcase_add_test(tcase, memory_is_told_and_bounded);
+    tcase_add_test(tcase, a_large_filter_stays_in_the_cache);
     tcase_add_loop_test(tcase, what_stands_in_the_way_of_a_file_is_an_error, 0, 2);
     tcase_add_loop_test(tcase, a_directory_that_is_gone_ends_it, 0, 4);
     tcase_add_test(tcase, a_copy_needs_a_place);
