@@ -118,7 +118,7 @@ const struct option options_table[] = {
     /* ---- memory and disk ---- */
     NUMBER("cache.bytes", OPTION_BYTES, engine.cache_bytes, MIB, 64 * TIB, "512MiB", YES,
            "Objects and cells kept in memory once they are on disk."),
-    NUMBER("storage.block_cache", OPTION_BYTES, engine.block_cache_bytes, MIB, TIB, "64MiB", NO,
+    NUMBER("storage.block_cache", OPTION_BYTES, engine.block_cache_bytes, 8 * MIB, TIB, "64MiB", NO,
            "Blocks of the state database's files kept in memory once read, with its indexes and "
            "filters."),
     NUMBER("storage.dirty_bytes_max", OPTION_BYTES, engine.dirty_bytes_max, MIB, TIB, "512MiB", YES,

@@ -33,6 +33,8 @@ enum {
     MIB = 1 << 20,
     STATE_BUFFER_BYTES = 64 * MIB,
     BUFFERS_MAX = 4,
+    SHARD_BYTES_MIN = 16 * MIB, /* of the block cache: many filters, each of which is one block */
+    SHARD_BITS_MAX = 6,
     LEVELS = 7,
     PLAIN_LEVELS = 3,    /* not compressed: rows there will be rewritten soon */
     LEVEL0_COMPACT = 12, /* files that start a compaction */
@@ -471,6 +473,21 @@ static void options_state(rocksdb_options_t *options, rocksdb_block_based_table_
     rocksdb_options_set_level0_stop_writes_trigger(options, LEVEL0_STOP + 4);
 }
 
+/* cache_make: BYTES, in shards that hold the filter of a whole table (here up to 0.6 MiB): what does not fit into a shard is read again at
+ * each get. The database's own choice is 512 KiB a shard. */
+static rocksdb_cache_t *cache_make(uint64_t bytes)
+{
+    int bits = 0;
+    while (bits < SHARD_BITS_MAX && bytes >> (bits + 1) >= SHARD_BYTES_MIN)
+        bits++;
+    rocksdb_lru_cache_options_t *options = rocksdb_lru_cache_options_create();
+    rocksdb_lru_cache_options_set_capacity(options, bytes);
+    rocksdb_lru_cache_options_set_num_shard_bits(options, bits);
+    rocksdb_cache_t *cache = rocksdb_cache_create_lru_opts(options);
+    rocksdb_lru_cache_options_destroy(options);
+    return cache;
+}
+
 /* options_make: what the C API has no setter for goes through the text form. NULL with REASON on failure. */
 static rocksdb_options_t *options_make(rocksdb_cache_t *block_cache, char reason[120])
 {
@@ -505,7 +522,7 @@ enum svm_err store_kv_rocks_open(struct svm_kv_ops *ops_out, const char *dir,
     }
     pthread_mutex_init(&rocks->batch_lock, NULL);
     pthread_mutex_init(&rocks->failure_lock, NULL);
-    rocks->block_cache = rocksdb_cache_create_lru(block_cache_bytes);
+    rocks->block_cache = cache_make(block_cache_bytes);
     rocks->options = options_make(rocks->block_cache, reason);
     if (rocks->options == NULL) {
         rocks_close(rocks);
