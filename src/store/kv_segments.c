@@ -663,9 +663,11 @@ static const char *segments_failure(void *self)
 {
     struct segments *log = self;
     pthread_mutex_lock(&log->lock);
-    const char *text = log->failure[0] != '\0' ? log->failure : log->misread;
+    const char *text = log->failure[0] != '\0'   ? log->failure
+                       : log->misread[0] != '\0' ? log->misread
+                                                 : NULL;
     pthread_mutex_unlock(&log->lock);
-    return text[0] != '\0' ? text : NULL;
+    return text;
 }
 
 static void segments_close(void *self)
