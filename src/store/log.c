@@ -61,7 +61,7 @@ static enum svm_err group_write(struct store *store, uint64_t first, uint64_t la
     enum svm_err err = store->log_kv.write(store->log_kv.self, &put, 1, sync);
     FAULT_POINT("store.append.after_write");
     if (err != SVM_OK)
-        return store_fail(store, SVM_E_IO, "the log cannot be written", &store->log_kv);
+        return store_fail_io(store, err, "the log cannot be written", &store->log_kv);
 
     store->log_hash = group.hash;
     atomic_fetch_add_explicit(&store->counts.log_bytes, put.value.len, memory_order_relaxed);
@@ -109,7 +109,7 @@ enum svm_err store_log_sync(struct store *store)
     enum svm_err err = store->log_kv.sync(store->log_kv.self);
     FAULT_POINT("store.sync.after");
     if (err != SVM_OK)
-        return store_fail(store, SVM_E_IO, "the log cannot be synced", &store->log_kv);
+        return store_fail_io(store, err, "the log cannot be synced", &store->log_kv);
     count_sync(store, since_us);
     synced_raise(store, logged);
     return SVM_OK;

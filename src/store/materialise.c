@@ -208,7 +208,7 @@ static enum svm_err rows_write(struct store *store, bool as_file)
         err = kv->write(kv->self, ops, count, false);
     FAULT_POINT("store.materialise.after_write");
     if (err != SVM_OK)
-        return store_fail(store, SVM_E_IO, "the state cannot be written", &store->state_kv);
+        return store_fail_io(store, err, "the state cannot be written", &store->state_kv);
     atomic_fetch_add_explicit(&store->counts.rows, count, memory_order_relaxed);
     return SVM_OK;
 }

@@ -36,7 +36,8 @@ enum svm_err store_fail(struct store *store, enum svm_err err, const char *what,
 {
     int none = 0;
     if (atomic_compare_exchange_strong(&store->failed, &none, 1)) {
-        const char *why = kv == NULL ? NULL : kv->failure(kv->self);
+        /* It keeps its first failure, which can be an older one: of a read, when this is no memory. */
+        const char *why = kv == NULL || err != SVM_E_IO ? NULL : kv->failure(kv->self);
         if (why == NULL)
             why = svm_err_text(err);
         snprintf(store->failure, sizeof store->failure, "%s: %s", what, why);
@@ -44,6 +45,13 @@ enum svm_err store_fail(struct store *store, enum svm_err err, const char *what,
         store_say(store, 0, "store.failed", store->failure);
     }
     return err;
+}
+
+enum svm_err store_fail_io(struct store *store, enum svm_err err, const char *what,
+                           const struct svm_kv_ops *kv)
+{
+    (void)store_fail(store, err, what, kv);
+    return SVM_E_IO;
 }
 
 const char *store_failure(const struct store *store)

@@ -65,9 +65,12 @@ struct store {
     char failure[240];
 };
 
-/* store_fail: the store is done for: note WHAT and what KV (may be NULL) says. Returns ERR for the caller to pass on. */
+/* store_fail: the store is done for: note WHAT and why: what KV (may be NULL) says of an SVM_E_IO, else ERR. Returns ERR for the caller to pass
+ * on; store_fail_io: SVM_E_IO, whatever ERR is. */
 enum svm_err store_fail(struct store *store, enum svm_err err, const char *what,
                         const struct svm_kv_ops *kv);
+enum svm_err store_fail_io(struct store *store, enum svm_err err, const char *what,
+                           const struct svm_kv_ops *kv);
 static inline bool store_has_failed(const struct store *store)
 {
     return atomic_load_explicit(&store->failed, memory_order_acquire) != 0;

@@ -19,9 +19,10 @@ static enum svm_err drop_receipts(struct store *store)
         return SVM_OK;
     uint8_t from[ORDER_KEY_BYTES] = {ROW_ORDER}, to[ORDER_KEY_BYTES] = {ROW_ORDER};
     bytes_put_u64be(to + 1, store->sweep.order);
-    if (kv->drop(kv->self, (struct svm_bytes){from, sizeof from},
-                 (struct svm_bytes){to, sizeof to}) != SVM_OK)
-        return store_fail(store, SVM_E_IO, "old receipts cannot be dropped", kv);
+    enum svm_err err = kv->drop(kv->self, (struct svm_bytes){from, sizeof from},
+                                (struct svm_bytes){to, sizeof to});
+    if (err != SVM_OK)
+        return store_fail_io(store, err, "old receipts cannot be dropped", kv);
     store->sweep.dropped = store->sweep.order;
     return SVM_OK;
 }
@@ -44,7 +45,7 @@ enum svm_err store_trim(struct store *store)
         err = store->state_kv.flush(store->state_kv.self);
     FAULT_POINT("store.trim.after_flush");
     if (err != SVM_OK)
-        return store_fail(store, SVM_E_IO, "the state cannot be flushed", &store->state_kv);
+        return store_fail_io(store, err, "the state cannot be flushed", &store->state_kv);
     store->held = upto;
     err = drop_receipts(store);
     if (err != SVM_OK)
@@ -57,7 +58,7 @@ enum svm_err store_trim(struct store *store)
                                   (struct svm_bytes){to, sizeof to});
     FAULT_POINT("store.trim.after_delete");
     if (err != SVM_OK)
-        return store_fail(store, SVM_E_IO, "the log cannot be trimmed", &store->log_kv);
+        return store_fail_io(store, err, "the log cannot be trimmed", &store->log_kv);
     store->trimmed = upto;
     return SVM_OK;
 }
@@ -204,8 +205,11 @@ enum svm_err store_sweep(struct store *store, uint64_t now_ms, size_t budget)
     size_t count = 0;
     if (err == SVM_OK)
         err = store_batch_sort(&store->batch, &ops, &count);
-    if (err == SVM_OK && count > 0 && kv->write(kv->self, ops, count, false) != SVM_OK)
-        err = store_fail(store, SVM_E_IO, "the state cannot be written", kv);
+    if (err == SVM_OK && count > 0) {
+        err = kv->write(kv->self, ops, count, false);
+        if (err != SVM_OK)
+            err = store_fail_io(store, err, "the state cannot be written", kv);
+    }
     FAULT_POINT("store.sweep.after_write");
     store_batch_clear(&store->batch);
     if (err != SVM_OK)
