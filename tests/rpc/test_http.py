@@ -281,11 +281,15 @@ def test_internal_errors_have_an_id():
 
 
 def test_a_checkpoint_without_room():
-    """The log's file that is all hole cannot be copied: the admin is told how much room is missing, and nothing is left."""
+    """A file of the log that is mostly hole cannot be copied: the admin is told how much room is missing, and nothing is left. What is not copied
+    does not count: spares, and what is none of the log's."""
     hole = 8 << 40
     with harness.node('--dev', '--datadir', 'data', '--durability', 'sync') as node:
-        with open(os.path.join(node.dir, 'data', 'log', 'hole'), 'wb') as f:
-            f.truncate(hole)
+        log = os.path.join(node.dir, 'data', 'log')
+        node.rpc('dev_send', **{'from': 'alice', 'to': 'bob', 'amount': '1', 'wait': 'durable'})
+        segment = os.path.join(log, max(name for name in os.listdir(log) if name.endswith('.log')))
+        size = os.path.getsize(segment)
+        os.truncate(segment, hole)
         body = {'jsonrpc': '2.0', 'id': 1, 'method': 'admin_checkpoint', 'params': {'dir': os.path.join(node.dir, 'copy')}}
         answer = json.loads(player.post(node, json.dumps(body), True)[1])
         bad = contract.check_response('admin_checkpoint', answer)
@@ -295,8 +299,12 @@ def test_a_checkpoint_without_room():
         needed, free = (int(kib) for kib in re.findall(r'([0-9]+) KiB', data['reason']))
         assert needed > hole >> 10 and 0 < free < needed, data
         assert not [name for name in os.listdir(node.dir) if name.startswith('copy')], os.listdir(node.dir)
-        os.remove(os.path.join(node.dir, 'data', 'log', 'hole'))
-        assert 'result' in json.loads(player.post(node, json.dumps(body), True)[1])
+        os.truncate(segment, size)
+        for name in ('spare-3', 'stranger'):
+            with open(os.path.join(log, name), 'wb') as f:
+                f.truncate(hole)
+        answer = json.loads(player.post(node, json.dumps(body), True)[1])
+        assert 'result' in answer, answer
         return {'STORAGE_FULL'}
 
 

@@ -51,6 +51,8 @@ static __attribute__((noinline)) void note(void)
     place_calls[place_count++] = calls;
 }
 
+static int disk_says = EIO; /* when a sync or a rename fails */
+
 static bool fails(void)
 {
     if (!armed)
@@ -76,11 +78,11 @@ static bool fails(void)
 WRAP(void *, malloc, (size_t size), (size), NULL, ENOMEM)
 WRAP(void *, calloc, (size_t count, size_t size), (count, size), NULL, ENOMEM)
 WRAP(void *, realloc, (void *old, size_t size), (old, size), NULL, ENOMEM)
-WRAP(int, fsync, (int fd), (fd), -1, EIO)
+WRAP(int, fsync, (int fd), (fd), -1, disk_says)
 WRAP(int, fdatasync, (int fd), (fd), -1, EIO)
 WRAP(int, ftruncate, (int fd, off_t len), (fd, len), -1, EIO)
 WRAP(int, mkdir, (const char *path, mode_t mode), (path, mode), -1, EACCES)
-WRAP(int, rename, (const char *from, const char *to), (from, to), -1, EIO)
+WRAP(int, rename, (const char *from, const char *to), (from, to), -1, disk_says)
 WRAP(int, renameat, (int from_fd, const char *from, int to_fd, const char *to),
      (from_fd, from, to_fd, to), -1, EIO)
 WRAP(int, unlinkat, (int fd, const char *path, int flags), (fd, path, flags), -1, EIO)
@@ -704,11 +706,15 @@ static void checkpoint_life(uint64_t seed)
     snprintf(slashed, sizeof slashed, "%s//", path);
     snprintf(partial, sizeof partial, "%s.partial", path);
     armed = true;
+    disk_says = ENOSPC;
     enum svm_err err = store_checkpoint(bed.store, slashed, &seq, reason);
+    disk_says = EIO;
     armed = false;
     const uint64_t failed_at = failing;
     failing = 0;
     ck_assert_msg(copy_typed(err), "%s", svm_err_name(err));
+    ck_assert_msg((err == SVM_E_STORAGE_FULL) == (strstr(reason, strerror(ENOSPC)) != NULL),
+                  "%s: %s", svm_err_name(err), reason);
     ck_assert_msg(err == SVM_OK || (failed_at != 0 && reason[0] != '\0'), "call %llu: %s",
                   (unsigned long long)failed_at, svm_err_name(err));
     ck_assert_msg(stat(partial, &info) != 0, "call %llu: %s, and a part of it is left",
