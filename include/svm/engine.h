@@ -85,8 +85,8 @@ void svm_config_init(struct svm_config *config);
 /* svm_engine_open: open or create the data directory, recover, start the threads.
  *   engine_out  out  gives: svm_engine_close
  *   detail      out  may be NULL: `reason` tells what is wrong and what to do
- * Returns  SVM_OK, SVM_E_BAD_CONFIG, SVM_E_BAD_GENESIS, SVM_E_LOCKED, SVM_E_FOREIGN_DATA, SVM_E_CORRUPT, SVM_E_IO,
- *          SVM_E_NO_MEMORY. */
+ * Returns  SVM_OK, SVM_E_BAD_CONFIG, SVM_E_BAD_GENESIS, SVM_E_LOCKED, SVM_E_FOREIGN_DATA, SVM_E_CORRUPT,
+ *          SVM_E_STORAGE_FULL (no room to create it), SVM_E_IO, SVM_E_NO_MEMORY. */
 SVM_MUST_USE enum svm_err svm_engine_open(struct svm_engine **engine_out,
                                           const struct svm_config *config,
                                           struct svm_refusal *detail);

@@ -13,6 +13,7 @@
 #include "base/fault.h"
 #include "store/group.h"
 #include "store/parts.h"
+#include "store/segment.h"
 
 enum { REASON_BYTES = 120 };
 
@@ -48,8 +49,8 @@ static enum svm_err copy_database(const struct svm_kv_ops *kv, const char *to, c
     char why[120];
     enum svm_err err = kv->checkpoint(kv->self, path, why);
     if (err == SVM_OK && chmod(path, 0700) != 0) {
+        err = store_dir_errno(errno);
         snprintf(why, sizeof why, "%s", strerror(errno));
-        err = SVM_E_IO;
     }
     free(path);
     if (err != SVM_OK)
@@ -190,18 +191,19 @@ static void place_remove(const char *partial)
     (void)nftw(partial, remove_entry, DESCRIPTORS, FTW_DEPTH | FTW_PHYS);
 }
 
-/* What the files of the directory NAME in PATH take; what cannot be seen, nothing. */
-static uint64_t bytes_in(const char *path, const char *name)
+/* What a copy of the log takes at most: its segments. What cannot be seen, nothing. */
+static uint64_t log_bytes(const char *path)
 {
-    uint64_t bytes = 0;
-    char *full = store_dir_join(path, name);
+    uint64_t bytes = 0, number;
+    char *full = store_dir_join(path, "log");
     DIR *dir = full == NULL ? NULL : opendir(full);
     free(full);
     if (dir == NULL)
         return 0;
     struct stat info;
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
-        if (fstatat(dirfd(dir), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+        if (store_segment_number(entry->d_name, &number) &&
+            fstatat(dirfd(dir), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
             S_ISREG(info.st_mode))
             bytes += (uint64_t)info.st_size;
     (void)closedir(dir);
@@ -224,7 +226,7 @@ static enum svm_err room_for_copy(const struct store *store, const char *partial
             "dir is on another file system: name one beside the data directory and copy that");
         return SVM_E_INVALID_PARAMS;
     }
-    uint64_t need = BESIDE + bytes_in(store->dir.path, "log");
+    uint64_t need = BESIDE + log_bytes(store->dir.path);
     uint64_t have = (uint64_t)disk.f_bavail * disk.f_frsize;
     if (have >= need)
         return SVM_OK;
@@ -262,8 +264,8 @@ static enum svm_err checkpoint_make(struct store *store, const char *dir, const 
         err = sync_parent(partial, reason);
     FAULT_POINT("store.checkpoint.before_rename");
     if (err == SVM_OK && rename(partial, dir) != 0) {
+        err = store_dir_errno(errno);
         SAY(reason, "cannot rename %.60s: %s", partial, strerror(errno));
-        err = SVM_E_IO;
     }
     if (err == SVM_OK)
         return sync_parent(dir, reason);

@@ -27,6 +27,14 @@ static enum svm_err io_error(char reason[120], const char *verb, const char *pat
     return SVM_E_IO;
 }
 
+/* write_error: as io_error, and a full disk is told apart. */
+static enum svm_err write_error(char reason[120], const char *verb, const char *path)
+{
+    const enum svm_err err = store_dir_errno(errno);
+    (void)io_error(reason, verb, path);
+    return err;
+}
+
 static enum svm_err no_memory(char reason[120])
 {
     SAY(reason, "out of memory");
@@ -45,9 +53,9 @@ enum svm_err store_dir_sync(const char *path, char reason[120])
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return io_error(reason, "open", path);
+        return write_error(reason, "open", path);
     int bad = fsync(fd);
-    enum svm_err err = bad ? io_error(reason, "sync", path) : SVM_OK;
+    enum svm_err err = bad ? write_error(reason, "sync", path) : SVM_OK;
     close(fd);
     return err;
 }
@@ -82,12 +90,12 @@ static enum svm_err write_synced(const char *path, const char *text, char reason
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
-        return io_error(reason, "create", path);
+        return write_error(reason, "create", path);
     enum svm_err err = SVM_OK;
     if (!write_all(fd, text, strlen(text)) || fsync(fd) != 0)
-        err = io_error(reason, "write", path);
+        err = write_error(reason, "write", path);
     if (close(fd) != 0 && err == SVM_OK)
-        err = io_error(reason, "close", path);
+        err = write_error(reason, "close", path);
     return err;
 }
 
@@ -102,7 +110,7 @@ enum svm_err store_dir_write(const char *path, const char *name, const char *tex
     enum svm_err err = write_synced(fresh, text, reason);
     FAULT_POINT("store.dir.before_rename");
     if (err == SVM_OK && rename(fresh, full) != 0)
-        err = io_error(reason, "rename", fresh);
+        err = write_error(reason, "rename", fresh);
     if (err == SVM_OK)
         err = store_dir_sync(path, reason);
     free(fresh);

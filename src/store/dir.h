@@ -32,7 +32,7 @@ SVM_MUST_USE enum svm_err store_dir_open(struct store_dir *dir, const char *path
                                          char reason[120]);
 void store_dir_close(struct store_dir *dir);
 
-/* store_dir_finish: the databases hold the genesis durably: write genesis.json and FORMAT into PATH. */
+/* store_dir_finish: the databases hold the genesis durably: write genesis.json and FORMAT into PATH. Errors as of store_dir_write. */
 SVM_MUST_USE enum svm_err store_dir_finish(const char *path, const char *genesis_json,
                                            const struct svm_digest *genesis, char reason[120]);
 
@@ -40,9 +40,9 @@ SVM_MUST_USE enum svm_err store_dir_finish(const char *path, const char *genesis
 char *store_dir_join(const char *path, const char *name);
 /* store_dir_make: mkdir 0700 of path/name unless it is there. */
 SVM_MUST_USE enum svm_err store_dir_make(const char *path, const char *name, char reason[120]);
-/* store_dir_sync: fsync the directory PATH. */
+/* store_dir_sync: fsync the directory PATH. SVM_E_STORAGE_FULL, SVM_E_IO. */
 SVM_MUST_USE enum svm_err store_dir_sync(const char *path, char reason[120]);
-/* store_dir_write: path/NAME holds TEXT, durably, or is as before. */
+/* store_dir_write: path/NAME holds TEXT, durably, or is as before. SVM_E_STORAGE_FULL, SVM_E_IO, SVM_E_NO_MEMORY. */
 SVM_MUST_USE enum svm_err store_dir_write(const char *path, const char *name, const char *text,
                                           char reason[120]);
 /* store_dir_read: at most CAP - 1 bytes of path/NAME, NUL-terminated. SVM_E_NOT_FOUND, SVM_E_IO. */

@@ -367,9 +367,11 @@ static enum svm_err rocks_checkpoint(void *self, const char *dir, char reason[12
     }
     if (text == NULL)
         return SVM_OK;
+    /* The C interface has no code for a full disk, only the text. */
+    err = strstr(text, "No space left") != NULL ? SVM_E_STORAGE_FULL : SVM_E_IO;
     snprintf(reason, 120, "%s", text);
     rocksdb_free(text);
-    return SVM_E_IO;
+    return err;
 }
 
 static enum svm_err rocks_compact(void *self)

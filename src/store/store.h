@@ -113,7 +113,8 @@ struct store;
 /* store_open: lock the directory (own LOCK file with the pid), check FORMAT and genesis, open both databases, recover: run the materialiser
  * to the end of the log while the hash chain holds.
  * MODE MEMORY: keeps nothing; append counts, materialised stays 0, every get is NOT_FOUND; genesis is the caller's. What OPENED says of objects is then zero.
- * Returns SVM_OK, SVM_E_LOCKED, SVM_E_FOREIGN_DATA, SVM_E_CORRUPT, SVM_E_IO, SVM_E_NO_MEMORY with REASON. */
+ * Returns SVM_OK, SVM_E_LOCKED, SVM_E_FOREIGN_DATA, SVM_E_CORRUPT, SVM_E_STORAGE_FULL (while a new directory is made), SVM_E_IO, SVM_E_NO_MEMORY with
+ * REASON. */
 SVM_MUST_USE enum svm_err store_open(struct store **store_out, const struct store_config *config,
                                      const struct model_genesis *genesis,
                                      struct store_opened *opened_out, char reason[120]);
