@@ -90,6 +90,41 @@ START_TEST(test_percentiles_against_sorting)
 }
 END_TEST
 
+/* A merge looks at no more of a set than it holds, and leaves none of that out: at zero alone, with gaps, up to the last bucket. */
+START_TEST(test_sparse_sets_merge)
+{
+    static struct hist sum;
+    static struct hist parts[4];
+    static const uint64_t values[4][3] = {
+        {0, 0, 0}, {0, UINT64_MAX, 7}, {1u << 20, 3, 1u << 20}, {0}};
+    static const size_t counts[4] = {3, 3, 3, 0};
+    static uint32_t want[HIST_BUCKETS];
+    uint64_t max = 0;
+    uint64_t total = 0;
+    hist_init(&sum);
+    for (size_t i = 0; i < 4; i++) {
+        hist_init(&parts[i]);
+        for (size_t j = 0; j < counts[i]; j++) {
+            hist_add(&parts[i], values[i][j]);
+            want[hist_bucket(values[i][j])]++;
+            max = values[i][j] > max ? values[i][j] : max;
+            total += values[i][j]; /* wraps, as theirs does */
+        }
+        hist_merge(&sum, &parts[i]);
+        ck_assert_uint_eq(hist_max(&sum), max);
+        ck_assert_uint_eq(hist_sum(&sum), total);
+        for (uint32_t bucket = 0; bucket < HIST_BUCKETS; bucket++) {
+            ck_assert_uint_eq(atomic_load(&sum.buckets[bucket]), want[bucket]);
+        }
+    }
+    ck_assert_uint_eq(hist_bucket(UINT64_MAX), HIST_BUCKETS - 1);
+    ck_assert_uint_eq(hist_count(&sum), 9);
+    ck_assert_uint_eq(hist_percentile(&sum, 444444), 0); /* four of nine are zero */
+    ck_assert_uint_eq(hist_percentile(&sum, 444445), 3);
+    ck_assert_uint_eq(hist_percentile(&sum, 1000000), UINT64_MAX);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = tcase_create("hist");
@@ -97,6 +132,7 @@ int main(void)
     tcase_add_test(tc, test_empty);
     tcase_add_test(tc, test_percentiles_of_small_values_are_exact);
     tcase_add_test(tc, test_percentiles_against_sorting);
+    tcase_add_test(tc, test_sparse_sets_merge);
     Suite *suite = suite_create("base_hist");
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
