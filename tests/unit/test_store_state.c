@@ -302,6 +302,35 @@ START_TEST(a_digest_that_begins_alike_is_another)
 }
 END_TEST
 
+static unsigned memory_asked;
+
+static void memory_of_state(void *self, struct svm_kv_memory *memory_out)
+{
+    (void)self;
+    memory_asked++;
+    *memory_out = (struct svm_kv_memory){memory_asked, 20, 30};
+}
+
+/* The database takes its lock to tell its memory: whoever reads it does not wait for that. */
+START_TEST(memory_is_read_without_the_database)
+{
+    struct bed bed;
+    struct svm_kv_memory memory;
+    bed_init_ram(&bed, 9, STORE_SYNC);
+    bed.state_ops.memory = memory_of_state;
+    memory_asked = 0;
+    bed_open(&bed);
+    for (unsigned i = 0; i < 2; i++) {
+        store_memory(bed.store, &memory);
+        ck_assert_uint_eq(memory_asked, 1); /* when it was opened */
+        ck_assert_uint_eq(memory.block_cache, 1);
+        ck_assert_uint_eq(memory.write_buffers, 20);
+        ck_assert_uint_eq(memory.table_readers, 30);
+    }
+    bed_deinit(&bed);
+}
+END_TEST
+
 /* ---- the roles at once ------------------------------------------------------------------------------------- */
 
 struct roles {
@@ -409,6 +438,7 @@ int main(void)
         tcase_add_test(tcase, the_log_can_be_audited);
         tcase_add_test(tcase, an_error_is_final);
         tcase_add_test(tcase, a_digest_that_begins_alike_is_another);
+        tcase_add_test(tcase, memory_is_read_without_the_database);
         tcase_add_test(tcase, the_roles_work_at_once);
         if (files)
             tcase_add_checked_fixture(tcase, bed_files, NULL);
