@@ -400,7 +400,7 @@ struct svm_stats {
     uint64_t state_rows_written, history_pruned, receipts_pruned;
     uint64_t receipts_bytes; /* in memory, with the table of their digests */
     uint64_t block_cache_bytes, write_buffers_bytes,
-        table_readers_bytes; /* of the state database */
+        table_readers_bytes; /* of the state database, a second ago at most while it is not busy */
     bool read_only; /* there is no room for more: svm_health says of what, and what is taken yet */
     /* queues */
     uint64_t inflight, inflight_max, ordered_waiting, waiters;

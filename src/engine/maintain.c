@@ -309,6 +309,7 @@ void materialiser_main(void *arg)
             }
             if (engine_now_ns(engine) - swept_ns > SECOND_NS) {
                 swept_ns = engine_now_ns(engine);
+                store_memory_sample(engine->store);
                 sweep(engine);
             }
         }

@@ -263,6 +263,7 @@ enum svm_err store_open(struct store **store_out, const struct store_config *con
         store_destroy(store);
         return err;
     }
+    store_memory_sample(store);
     *opened_out = opened;
     *store_out = store;
     return SVM_OK;
@@ -312,11 +313,28 @@ void store_counts(struct store *store, struct store_counts *counts_out)
 #undef COUNT
 }
 
-void store_memory(struct store *store, struct svm_kv_memory *memory_out)
+void store_memory_sample(struct store *store)
 {
-    *memory_out = (struct svm_kv_memory){0};
-    if (store->mode != STORE_MEMORY && store->state_kv.memory != NULL)
-        store->state_kv.memory(store->state_kv.self, memory_out);
+    if (store->mode == STORE_MEMORY || store->state_kv.memory == NULL)
+        return;
+    struct svm_kv_memory memory = {0};
+    store->state_kv.memory(store->state_kv.self, &memory);
+#define KEEP(name) atomic_store_explicit(&store->memory.name, memory.name, memory_order_relaxed)
+    KEEP(block_cache);
+    KEEP(write_buffers);
+    KEEP(table_readers);
+#undef KEEP
+}
+
+void store_memory(const struct store *store, struct svm_kv_memory *memory_out)
+{
+#define KEPT(name) atomic_load_explicit(&store->memory.name, memory_order_relaxed)
+    *memory_out = (struct svm_kv_memory){
+        .block_cache = KEPT(block_cache),
+        .write_buffers = KEPT(write_buffers),
+        .table_readers = KEPT(table_readers),
+    };
+#undef KEPT
 }
 
 enum svm_err store_compact(struct store *store)

@@ -59,6 +59,9 @@ struct store {
     struct {
         _Atomic uint64_t groups, log_bytes, syncs, sync_us, rows, history_pruned, receipts_pruned;
     } counts;
+    struct {
+        _Atomic uint64_t block_cache, write_buffers, table_readers;
+    } memory; /* when the database was asked last */
     _Atomic uint64_t disk_free_bytes, disk_free_at_ms;
 
     _Atomic int failed; /* 0 no, 1 being written, 2 `failure` can be read */

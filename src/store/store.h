@@ -190,9 +190,10 @@ struct store_counts {
         disk_free_bytes;
 };
 void store_counts(struct store *store, struct store_counts *counts_out);
-void store_memory(struct store *store,
-                  struct svm_kv_memory *memory_out); /* of the state's database */
-uint64_t store_disk_free(struct store *store);       /* bytes; UINT64_MAX without a directory */
+/* store_memory: of the state's database, when it was asked last: at the start, and by store_memory_sample (G), which takes the database's lock. */
+void store_memory(const struct store *store, struct svm_kv_memory *memory_out);
+void store_memory_sample(struct store *store);
+uint64_t store_disk_free(struct store *store); /* bytes; UINT64_MAX without a directory */
 /* store_checkpoint: DIR must not exist: pause trimming, flush and checkpoint state, then log, then write and fsync MANIFEST {seq, hashes, genesis}.
  * A data directory made of a checkpoint opens as any other.
  * Returns SVM_OK, SVM_E_METHOD_DISABLED (no data directory), SVM_E_INVALID_PARAMS (DIR, which REASON says what to do about), SVM_E_STORAGE_FULL

@@ -327,6 +327,10 @@ START_TEST(memory_is_read_without_the_database)
         ck_assert_uint_eq(memory.write_buffers, 20);
         ck_assert_uint_eq(memory.table_readers, 30);
     }
+    store_memory_sample(bed.store);
+    store_memory(bed.store, &memory);
+    ck_assert_uint_eq(memory_asked, 2);
+    ck_assert_uint_eq(memory.block_cache, 2);
     bed_deinit(&bed);
 }
 END_TEST
