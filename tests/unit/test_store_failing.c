@@ -772,40 +772,6 @@ START_TEST(a_store_that_has_failed_makes_no_checkpoint)
 }
 END_TEST
 
-static bool frame_any(void *arg, const struct model_frame *frame)
-{
-    (void)arg;
-    (void)frame;
-    return true;
-}
-
-/* What a store died of is told, not what went wrong before and was none of its business: a read of the log fails, an append has no memory. */
-START_TEST(the_cause_of_a_failure_is_told)
-{
-    enum { RECORDS = 64, NOTE = 2 }; /* then an append makes room for more: its second call */
-    struct bed bed;
-    bed_init_dir(&bed, 8, STORE_SYNC);
-    bed_open(&bed);
-    for (unsigned i = 0; i < RECORDS; i++)
-        ck_assert_int_eq(commit(&bed), SVM_OK);
-    enum svm_err err = SVM_E_NO_MEMORY;
-    for (failing = 1; err == SVM_E_NO_MEMORY; failing++) {
-        after = calls = 0;
-        armed = true;
-        err = store_log_visit(bed.store, 1, frame_any, NULL);
-        armed = false;
-    }
-    ck_assert_int_eq(err, SVM_E_IO);
-    ck_assert_ptr_null(store_failure(bed.store));
-    failing = NOTE;
-    after = calls = 0;
-    ck_assert_int_eq(commit(&bed), SVM_E_IO);
-    failing = 0;
-    ck_assert_ptr_nonnull(strstr(store_failure(bed.store), svm_err_text(SVM_E_NO_MEMORY)));
-    bed_deinit(&bed);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("store_failing");
@@ -818,7 +784,6 @@ int main(void)
     tcase_add_test(tcase, a_directory_that_fails_is_made_by_the_next_try);
     tcase_add_test(tcase, a_checkpoint_that_fails_is_made_by_the_next_try);
     tcase_add_test(tcase, a_store_that_has_failed_makes_no_checkpoint);
-    tcase_add_test(tcase, the_cause_of_a_failure_is_told);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -302,6 +302,36 @@ START_TEST(a_digest_that_begins_alike_is_another)
 }
 END_TEST
 
+static enum svm_err write_without_memory(void *self, const struct svm_kv_op *ops, size_t count,
+                                         bool sync)
+{
+    (void)self;
+    (void)ops;
+    (void)count;
+    (void)sync;
+    return SVM_E_NO_MEMORY;
+}
+
+static const char *failure_of_old(void *self)
+{
+    (void)self;
+    return "cannot read a segment of the log: Input/output error";
+}
+
+/* What a store died of is told, not what went wrong before and ended nothing: a read of the log, then an append without memory. */
+START_TEST(the_cause_of_a_failure_is_told)
+{
+    struct bed bed;
+    bed_init_ram(&bed, 8, STORE_SYNC);
+    bed.log_ops.write = write_without_memory;
+    bed.log_ops.failure = failure_of_old;
+    bed_open(&bed);
+    ck_assert_int_eq(bed_try_commit(&bed, 1), SVM_E_IO);
+    ck_assert_ptr_nonnull(strstr(store_failure(bed.store), svm_err_text(SVM_E_NO_MEMORY)));
+    bed_deinit(&bed);
+}
+END_TEST
+
 static unsigned memory_asked;
 
 static void memory_of_state(void *self, struct svm_kv_memory *memory_out)
@@ -442,6 +472,7 @@ int main(void)
         tcase_add_test(tcase, the_log_can_be_audited);
         tcase_add_test(tcase, an_error_is_final);
         tcase_add_test(tcase, a_digest_that_begins_alike_is_another);
+        tcase_add_test(tcase, the_cause_of_a_failure_is_told);
         tcase_add_test(tcase, memory_is_read_without_the_database);
         tcase_add_test(tcase, the_roles_work_at_once);
         if (files)
