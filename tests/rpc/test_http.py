@@ -247,6 +247,23 @@ def test_probes():
         assert exchange(node.address, request('GET', '/livez', '')).status == 200
 
 
+def test_probes_without_room():
+    """A node that refuses writes does not say that admission is open."""
+    with dev('--datadir', 'data', '--storage.disk_free_min', '64TiB') as node:
+        end = time.monotonic() + 30
+        got = exchange(node.address, request('GET', '/readyz?verbose', ''))
+        while '[-]engine' not in got.body.decode():
+            assert time.monotonic() < end, got.body
+            time.sleep(0.1)
+            got = exchange(node.address, request('GET', '/readyz?verbose', ''))
+        assert got.status == 503 and '[-]admission: STORAGE_READ_ONLY: see engine\n' in got.body.decode(), got.body
+        pay = {'from': 'alice', 'to': 'bob', 'amount': '1'}
+        answer = exchange(node.address, request(body=json.dumps({'jsonrpc': '2.0', 'id': 1, 'method': 'dev_send', 'params': pay}))).json
+        assert answer['error']['data']['name'] == 'STORAGE_READ_ONLY', answer
+        checks = node.rpc('node_health')
+        assert checks['status'] == 'degraded' and not next(c['ok'] for c in checks['checks'] if c['name'] == 'admission'), checks
+
+
 def test_stats_and_metrics():
     with dev() as node:
         node.rpc('dev_send', **{'from': 'alice', 'to': 'bob', 'amount': '1'})
@@ -372,13 +389,19 @@ def test_stream_refused():
         seen = stream(node, [], raw=b'\x05\0\0\0abc').error(400, 'INVALID_REQUEST')
         stream(node, [], raw=b'\x05\0').error(400, 'INVALID_REQUEST')
         stream(node, [], raw=b'\xff\xff\xff\xffabc').error(400, 'INVALID_REQUEST')
-        seen |= stream(node, [b'a'] * 3).error(413, 'LIMIT_EXCEEDED')
+        reply = stream(node, [b'a'] * 3)
+        seen |= reply.error(413, 'LIMIT_EXCEEDED')
+        data = reply.json['error']['data']
+        assert (data.get('scope'), data['limit'], data['got']) == ('txs', 2, 3), data
         seen |= stream(node, [b'a'], '?wait=soon').error(400, 'INVALID_PARAMS')
         cases = {  # the query: the parameter, what was expected, what was got
             '?wait=soon': ('wait', 'one of none executed durable', 'soon'),
             '?wait': ('wait', 'one of none executed durable', 'nothing'),
-            '?timeoutMs=x': ('timeoutMs', 'a number of at most 9 digits', 'x'),
-            '?timeoutMs=': ('timeoutMs', 'a number of at most 9 digits', ''),
+            '?timeoutMs=x': ('timeoutMs', 'integer from 1 to 600000', 'x'),
+            '?timeoutMs=': ('timeoutMs', 'integer from 1 to 600000', ''),
+            '?timeoutMs=0': ('timeoutMs', 'integer from 1 to 600000', '0'),
+            '?timeoutMs=600001': ('timeoutMs', 'integer from 1 to 600000', '600001'),
+            '?timeoutMs=4294967297': ('timeoutMs', 'integer from 1 to 600000', '4294967297'),
             '?wiat=none': ('wiat', 'a parameter of this path: wait, timeoutMs', 'an unknown name'),
             '?wait=none&x=1': ('x', 'a parameter of this path: wait, timeoutMs', 'an unknown name'),
             '?Wait=none': ('Wait', 'a parameter of this path: wait, timeoutMs', 'an unknown name'),
@@ -392,6 +415,8 @@ def test_stream_refused():
             assert (data['param'], data['expected'], data['got']) == (param, expected, got), (query[:80], data)
         exchange(node.address, request('POST', '/v1/tx', b'')).error(415, 'INVALID_REQUEST')
         assert len(records(stream(node, [b'a'] * 2))) == 2
+        for fits in ('1', '600000'):
+            assert len(records(stream(node, [b'a'], '?timeoutMs=' + fits))) == 1
         return seen
 
 
