@@ -55,12 +55,20 @@ static void check_engine(struct gateway *gateway, struct probe_check *check)
                                         : svm_err_text(err));
 }
 
+/* What the engine refuses is not admitted, whatever the gateway thinks. */
 static void check_admission(struct gateway *gateway, struct probe_check *check)
 {
-    *check = (struct probe_check){.name = "admission", .ok = gateway->ready && !gateway->draining};
+    const enum svm_err err = svm_health(gateway->engine, NULL);
+    const bool open = gateway->ready && !gateway->draining;
+    *check = (struct probe_check){.name = "admission", .ok = open && err == SVM_OK};
+    if (open && err != SVM_OK) {
+        snprintf(check->text, sizeof check->text, "%s: see engine",
+                 svm_err_name(rpc_error_public(err)));
+        return;
+    }
     snprintf(check->text, sizeof check->text, "%s",
              gateway->draining ? "draining: nothing new is admitted"
-             : gateway->ready  ? "open"
+             : open            ? "open"
                                : "the node is starting or stopping");
 }
 
