@@ -111,16 +111,22 @@ void stream_abandon(void *arg)
 
 /* ---- the body --------------------------------------------------------------------------------------------- */
 
-static void refuse(struct http_request *request, enum svm_err err, const char *message,
-                   uint64_t limit, uint64_t got)
+static void refuse_cut(struct http_request *request, size_t offset)
 {
-    const struct rpc_error error = {
-        .err = err,
-        .message = message,
-        .notes = {{.key = limit > 0 ? "limit" : "offset", .number = limit > 0 ? limit : got},
-                  {.key = limit > 0 ? "got" : NULL, .number = got}}};
-    http_reply_error(request, limit > 0 ? MHD_HTTP_CONTENT_TOO_LARGE : MHD_HTTP_BAD_REQUEST,
-                     &error);
+    const struct rpc_error error = {.err = SVM_E_INVALID_REQUEST,
+                                    .message = "the body ends inside a length-prefixed transaction",
+                                    .notes = {{.key = "offset", .number = offset}}};
+    http_reply_error(request, MHD_HTTP_BAD_REQUEST, &error);
+}
+
+static void refuse_many(struct http_request *request, uint64_t limit, size_t count)
+{
+    const struct rpc_error error = {.err = SVM_E_LIMIT_EXCEEDED,
+                                    .message = "the body has more transactions than the limit",
+                                    .notes = {{.key = "scope", .text = "txs"},
+                                              {.key = "limit", .number = limit},
+                                              {.key = "got", .number = count}}};
+    http_reply_error(request, MHD_HTTP_CONTENT_TOO_LARGE, &error);
 }
 
 static void refuse_busy(struct http_request *request, const char *scope, uint64_t limit)
@@ -158,7 +164,7 @@ static void cut_frames(struct stream *stream, const uint8_t *body)
 
 /* ---- the query -------------------------------------------------------------------------------------------- */
 
-enum { QUERY_SHOWN_MAX = 64 };
+enum { QUERY_SHOWN_MAX = 64, TIMEOUT_MS_MAX = 600000 /* as in rpc/methods/tx_submit.json */ };
 
 struct query {
     enum svm_wait wait;
@@ -193,11 +199,12 @@ static enum MHD_Result query_wait(struct query *query, const char *name, const c
 
 static enum MHD_Result query_timeout(struct query *query, const char *name, const char *value)
 {
-    if (value == NULL || value[0] == '\0' || strlen(value) > 9 ||
-        strspn(value, "0123456789") != strlen(value)) {
-        return query_fail(query, name, "a number of at most 9 digits", value);
+    const bool digits =
+        value != NULL && strlen(value) <= 9 && strspn(value, "0123456789") == strlen(value);
+    const uint32_t asked = digits ? (uint32_t)strtoul(value, NULL, 10) : 0;
+    if (asked < 1 || asked > TIMEOUT_MS_MAX) {
+        return query_fail(query, name, "integer from 1 to 600000", value);
     }
-    const uint32_t asked = (uint32_t)strtoul(value, NULL, 10);
     query->timeout_ms = asked < query->timeout_ms ? asked : query->timeout_ms;
     return MHD_YES;
 }
@@ -273,11 +280,9 @@ void stream_begin(struct http_request *request)
     if (query.expected != NULL) {
         refuse_query(request, &query);
     } else if (!count_frames(&count, &offset, (const uint8_t *)request->body, request->body_len)) {
-        refuse(request, SVM_E_INVALID_REQUEST, "the body ends inside a length-prefixed transaction",
-               0, offset);
+        refuse_cut(request, offset);
     } else if (count > config->stream_items_max) {
-        refuse(request, SVM_E_LIMIT_EXCEEDED, "the body has more transactions than the limit",
-               config->stream_items_max, count);
+        refuse_many(request, config->stream_items_max, count);
     } else {
         submit(request, count, query.wait, query.timeout_ms);
     }
