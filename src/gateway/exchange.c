@@ -474,6 +474,16 @@ void exchange_take(struct rpc_exchange *exchange, struct text *text)
     }
 }
 
+bool exchange_is_on_pool(const struct rpc_exchange *exchange)
+{
+    for (size_t i = 0; i < exchange->count; i++) {
+        if (exchange->calls[i].on_pool) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool exchange_cancel(struct rpc_exchange *exchange)
 {
     bool cancelled = false;

@@ -60,6 +60,9 @@ void exchange_take(struct rpc_exchange *exchange, struct text *text);
 /* exchange_end: free, or, while calls are in flight, forget whoever listens and free when they have ended. */
 void exchange_end(struct rpc_exchange *exchange);
 
+/* exchange_is_on_pool: is a call of it on the pool, or waiting for it? */
+bool exchange_is_on_pool(const struct rpc_exchange *exchange);
+
 /* exchange_cancel: what the pool has not begun is not run. False: there was nothing of that kind, and all will be answered. Else only
  * exchange_end makes sense. */
 bool exchange_cancel(struct rpc_exchange *exchange);

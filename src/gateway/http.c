@@ -693,7 +693,8 @@ void http_look(struct gateway *gateway)
     }
     for (struct http_request *request = gateway->requests; request != NULL;
          request = request->next) {
-        if (request->suspended && request->exchange != NULL && http_has_left(request) &&
+        if (request->suspended && request->exchange != NULL &&
+            exchange_is_on_pool(request->exchange) && http_has_left(request) &&
             exchange_cancel(request->exchange)) {
             http_drop(request);
         }
