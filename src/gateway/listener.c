@@ -21,7 +21,7 @@
 enum { SEND_BUFFER_BYTES = 128 * 1024 };
 
 /* The library accepts so many connections in a run and leaves the others to the next. There may be a turn of the long ones in between (turns.h):
- * a crowd is taken in several runs. */
+ * a crowd is taken in several runs, but in TURN_MS; others wait too. */
 enum { ACCEPT_SERIES = 10, ACCEPT_RUNS = 16 };
 
 enum { BACKLOG = 1024, DRAIN_WAIT_MS = 2000, CROWDED_WAIT_MS = 1000 };
@@ -47,10 +47,11 @@ void listener_run(struct listener *listener)
         return;
     }
     listener->due = false;
+    const uint64_t until_ns = uv_hrtime() + TURN_MS * 1000000u;
     for (unsigned i = 0; i < ACCEPT_RUNS; i++) {
         const uint64_t before = listener->accepted;
         (void)MHD_run(listener->daemon);
-        if (listener->accepted - before < ACCEPT_SERIES) {
+        if (listener->accepted - before < ACCEPT_SERIES || uv_hrtime() >= until_ns) {
             break;
         }
     }
