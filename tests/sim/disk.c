@@ -29,6 +29,8 @@ struct bytes {
 };
 struct inode {
     struct bytes seen, held; /* by readers; by the platter */
+    struct bytes
+        clean; /* for each block: 1 = the platter has refused it, and no sync will offer it again before it is written anew */
 };
 /* name -> inode */
 struct names {
@@ -71,6 +73,61 @@ static void bytes_copy(struct bytes *to, const struct bytes *from)
     bytes_resize(to, from->len);
     if (from->len > 0)
         memcpy(to->at, from->at, from->len);
+}
+
+/* ---- blocks ------------------------------------------------------------------------------------------------------------ */
+
+static bool is_clean(const struct inode *inode, size_t at)
+{
+    return at / BLOCK < inode->clean.len && inode->clean.at[at / BLOCK] != 0;
+}
+
+static void clean_set(struct inode *inode, size_t at, bool clean)
+{
+    if (at / BLOCK >= inode->clean.len)
+        bytes_resize(&inode->clean, at / BLOCK + 1);
+    inode->clean.at[at / BLOCK] = clean;
+}
+
+static void dirty(struct inode *inode, size_t from, size_t to)
+{
+    for (size_t at = from / BLOCK * BLOCK; at < to; at += BLOCK)
+        clean_set(inode, at, false);
+}
+
+/* block_hold: the platter takes the block at AT. */
+static void block_hold(struct inode *inode, size_t at)
+{
+    size_t len = inode->seen.len - at < BLOCK ? inode->seen.len - at : BLOCK;
+    if (inode->held.len < at + len)
+        bytes_resize(&inode->held, at + len);
+    memcpy(inode->held.at + at, inode->seen.at + at, len);
+}
+
+static void hold_all(struct inode *inode)
+{
+    bytes_resize(&inode->held, inode->seen.len);
+    for (size_t at = 0; at < inode->seen.len; at += BLOCK)
+        if (!is_clean(inode, at))
+            block_hold(inode, at);
+}
+
+/* refuse: a write-back that fails: some blocks have come through, the others count as written from now on. */
+static void refuse(struct inode *inode)
+{
+    for (size_t at = 0; at < inode->seen.len; at += BLOCK) {
+        size_t len = inode->seen.len - at < BLOCK ? inode->seen.len - at : BLOCK;
+        if (at + len <= inode->held.len &&
+            memcmp(inode->held.at + at, inode->seen.at + at, len) == 0)
+            continue;
+        if (weave_random(2) == 1) {
+            if (!is_clean(inode, at))
+                block_hold(inode, at);
+        } else if (!is_clean(inode, at)) {
+            clean_set(inode, at, true);
+            disk->counts.blocks_refused++;
+        }
+    }
 }
 
 /* ---- calls ------------------------------------------------------------------------------------------------------------ */
@@ -238,6 +295,7 @@ static ssize_t file_write(int fd, const struct iovec *iov, int count, size_t at)
         wanted = 1 + weave_random(total);
     if (at + wanted > seen->len)
         bytes_resize(seen, at + wanted);
+    dirty(inode_of(fd), at, at + wanted);
     for (int i = 0; i < count && done < wanted; i++) {
         size_t part = iov[i].iov_len < wanted - done ? iov[i].iov_len : wanted - done;
         memcpy(seen->at + at + done, iov[i].iov_base, part);
@@ -278,7 +336,9 @@ static int file_sync(int fd)
     if (good && fd == DIR_FD)
         disk->past_count = 0;
     else if (good)
-        bytes_copy(&inode_of(fd)->held, &inode_of(fd)->seen);
+        hold_all(inode_of(fd));
+    else if (fd != DIR_FD)
+        refuse(inode_of(fd));
     end(heap, "disk.sync");
     return good ? 0 : -1;
 }
@@ -465,10 +525,11 @@ static void block_settle(struct rng *rng, struct inode *inode, size_t at, uint64
     if (at < inode->held.len)
         memcpy(before, inode->held.at + at,
                inode->held.len - at < len ? inode->held.len - at : len);
-    if (memcmp(before, inode->seen.at + at, len) == 0 || rng_below(rng, 100) < chance)
+    const bool refused = is_clean(inode, at);
+    if (memcmp(before, inode->seen.at + at, len) == 0 || (!refused && rng_below(rng, 100) < chance))
         return;
     size_t lost_from = 0;
-    if (disk->faults.torn && rng_below(rng, 2) == 0) {
+    if (!refused && disk->faults.torn && rng_below(rng, 2) == 0) {
         lost_from = rng_below(rng, len);
         disk->counts.blocks_torn++;
     }
@@ -507,6 +568,7 @@ void disk_life_ends(struct rng *rng, bool power)
         for (int i = 0; i < disk->inode_count; i++) {
             file_settle(rng, &disk->inodes[i]);
             bytes_copy(&disk->inodes[i].held, &disk->inodes[i].seen);
+            bytes_resize(&disk->inodes[i].clean, 0);
         }
     }
     weave_heap_enter(heap);

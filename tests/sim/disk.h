@@ -3,6 +3,8 @@
  * The file calls of the log are wrapped. A file has what a reader sees and what the platter holds; fdatasync makes them one, fsync of
  * the directory does so for names. When the power fails, of what was not synced any 512-byte block may be old, new, or half of each,
  * and any number of the last changes of names undone. When only the process dies everything written is there.
+ * Of a fdatasync that fails any block may be refused: readers go on seeing it, but no later sync writes it unless it is written again
+ * before, as Linux has it.
  *
  * The state's writes come back in order up to some point after its last flush, whichever way the life ended: RocksDB
  * without a write-ahead log. Everything here lives in the world's heap. */
@@ -20,7 +22,7 @@ struct disk_faults {
     bool torn;              /* blocks may be half written */
 };
 struct disk_counts {
-    uint64_t changes, syncs, blocks_lost, blocks_torn, names_lost;
+    uint64_t changes, syncs, blocks_lost, blocks_torn, blocks_refused, names_lost;
 };
 
 void disk_create(void);
