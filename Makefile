@@ -248,7 +248,7 @@ $(foreach d,$(DIRS),$(eval $(call dir_target,$(d))))
 WOVEN_CALLS := malloc calloc realloc aligned_alloc free strdup pthread_create pthread_join pthread_setname_np pthread_once sched_yield \
     pthread_mutex_lock pthread_mutex_trylock pthread_mutex_unlock pthread_rwlock_rdlock pthread_rwlock_wrlock pthread_rwlock_unlock \
     pthread_cond_wait pthread_cond_timedwait pthread_cond_signal pthread_cond_broadcast nanosleep clock_gettime syscall getrandom
-SIM_CALLS := mkdir open openat close fstat pread pwritev fdatasync fsync ftruncate renameat unlinkat opendir readdir closedir
+SIM_CALLS := mkdir open openat close fstat pread pwritev fdatasync fsync ftruncate renameat unlinkat opendir readdir closedir posix_fadvise
 ifeq ($(BUILD),weave)
 $(foreach d,$(WOVEN),$(eval $(patsubst tests/%.c,$(OUT)/%,$(call dir_prog,$(d))): LDFLAGS_ALL += $(patsubst %,-Wl$(comma)--wrap=%,$(WOVEN_CALLS) $(if $(filter sim,$(d)),$(SIM_CALLS)))))
 $(patsubst tests/%.c,$(OUT)/%,$(call dir_prog,sim)): $(call obj,$(filter-out tests/weave/case_% $(call dir_prog,weave),$(wildcard tests/weave/*.c)))

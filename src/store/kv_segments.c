@@ -427,6 +427,16 @@ static enum svm_err trim(struct segments *log, uint64_t from, uint64_t to)
     return err;
 }
 
+static enum svm_err segments_sync_found(void *self, uint64_t from)
+{
+    struct segments *log = self;
+    for (size_t i = 0; i < log->count; i++) /* nobody else is there yet */
+        if (log->list[i]->end >= STORE_SEGMENT_HEAD_BYTES &&
+            !store_segment_rewrite(log->list[i], from))
+            return fail(log, "write again", "a segment of the log");
+    return segments_sync(log);
+}
+
 static enum svm_err segments_del_range(void *self, struct svm_bytes from, struct svm_bytes to)
 {
     struct segments *log = self;
@@ -767,6 +777,7 @@ enum svm_err store_kv_segments_open(struct svm_kv_ops *ops_out, const char *dir,
         .self = log,
         .write = segments_write,
         .sync = segments_sync,
+        .sync_found = segments_sync_found,
         .flush = segments_sync,
         .del_range = segments_del_range,
         .get = segments_get,

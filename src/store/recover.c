@@ -157,10 +157,27 @@ static void report(const struct store *store, const struct store_opened *opened)
     store_say(store, 1, "store.cut", text);
 }
 
+/* sync_found: what can be read may stand in the page cache alone: the last process has not synced it, or its sync has failed. Before it is
+ * looked at, so that what is seen then is what the disk has; and whatever the marks say, which rest on syncs as well. */
+static enum svm_err sync_found(struct store *store, char reason[120])
+{
+    struct svm_kv_ops *kv = &store->log_kv;
+    enum svm_err err =
+        kv->sync_found ? kv->sync_found(kv->self, store->meta.seq + 1) : kv->sync(kv->self);
+    if (err != SVM_OK) {
+        store_fail(store, err, "the log cannot be synced", kv);
+        snprintf(reason, REASON_BYTES, "%.119s", store->failure);
+    }
+    return err;
+}
+
 enum svm_err store_recover(struct store *store, struct store_opened *opened, char reason[120])
 {
     struct scan scan;
-    enum svm_err err = scan_log(store, &scan, reason);
+    enum svm_err err = sync_found(store, reason);
+    if (err != SVM_OK)
+        return err;
+    err = scan_log(store, &scan, reason);
     if (err == SVM_OK)
         err = judge(&scan, &store->meta, reason);
     if (err != SVM_OK)
@@ -169,11 +186,10 @@ enum svm_err store_recover(struct store *store, struct store_opened *opened, cha
     FAULT_POINT("store.recover.scanned");
     if (scan.behind > 0)
         err = cut(store, scan.next);
-    /* What is readable now may still be in the page cache alone. */
     if (err == SVM_OK)
         err = store->log_kv.sync(store->log_kv.self);
     if (err != SVM_OK) {
-        store_fail(store, err, "the log cannot be synced", &store->log_kv);
+        store_fail(store, err, "the log cannot be cut", &store->log_kv);
         snprintf(reason, REASON_BYTES, "%.119s", store->failure);
         return err;
     }

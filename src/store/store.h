@@ -32,6 +32,9 @@ struct svm_kv_ops {
     /* write: all ops atomically; SYNC = durable on return (log only). */
     enum svm_err (*write)(void *self, const struct svm_kv_op *ops, size_t count, bool sync);
     enum svm_err (*sync)(void *self); /* everything written so far is durable (log) */
+    /* sync_found: what was there when the instance was opened, from the key FROM on, is durable, whatever became of the syncs of the process that wrote
+     * it (log). NULL = sync is enough. */
+    enum svm_err (*sync_found)(void *self, uint64_t from);
     enum svm_err (*flush)(
         void *self); /* everything written so far is on disk without a WAL (state); waits */
     /* ingest: as write, but durable on return, with all that was written before (state). OPS ascend, each key once; those from

@@ -112,6 +112,23 @@ static void hold_all(struct inode *inode)
             block_hold(inode, at);
 }
 
+/* forget_clean: readers see what the platter has, where nothing is to be written. */
+static void forget_clean(struct inode *inode, size_t from, size_t to)
+{
+    for (size_t at = from; at < to && at < inode->seen.len; at += BLOCK) {
+        if (!is_clean(inode, at))
+            continue;
+        size_t len = inode->seen.len - at < BLOCK ? inode->seen.len - at : BLOCK;
+        size_t held = inode->held.len <= at        ? 0
+                      : inode->held.len - at < len ? inode->held.len - at
+                                                   : len;
+        memset(inode->seen.at + at, 0, len);
+        if (held > 0)
+            memcpy(inode->seen.at + at, inode->held.at + at, held);
+        clean_set(inode, at, false);
+    }
+}
+
 /* refuse: a write-back that fails: some blocks have come through, the others count as written from now on. */
 static void refuse(struct inode *inode)
 {
@@ -351,6 +368,17 @@ WRAP(int, fdatasync, int fd)
 WRAP(int, fsync, int fd)
 {
     return file_sync(fd);
+}
+
+WRAP(int, posix_fadvise, int fd, off_t from, off_t len, int advice)
+{
+    if (!is_ours(fd))
+        return __real_posix_fadvise(fd, from, len, advice);
+    SVM_ASSERT(from % BLOCK == 0 && advice == POSIX_FADV_DONTNEED);
+    enum weave_heap heap = begin();
+    forget_clean(inode_of(fd), (size_t)from, (size_t)(from + len));
+    end(heap, "disk.advise");
+    return 0;
 }
 
 WRAP(int, renameat, int from_dir, const char *from, int to_dir, const char *to)

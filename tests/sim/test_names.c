@@ -63,7 +63,7 @@ static bool survives(uint64_t fail_at, uint64_t seed)
     uint64_t seen = 0;
     while (is_there(seen + 1))
         seen++;
-    bool good = seen >= synced && log_ops.sync(log_ops.self) == SVM_OK;
+    bool good = seen >= synced && log_ops.sync_found(log_ops.self, 1) == SVM_OK;
     good &= put(LATER_KEY) == SVM_OK;
     log_ops.close(log_ops.self);
     disk_life_ends(&rng, true);
