@@ -427,13 +427,17 @@ static enum svm_err trim(struct segments *log, uint64_t from, uint64_t to)
     return err;
 }
 
+/* A record is found by the heads of all before it in its segment, and the last segment will be appended to: whole segments, and the last one always. */
 static enum svm_err segments_sync_found(void *self, uint64_t from)
 {
     struct segments *log = self;
-    for (size_t i = 0; i < log->count; i++) /* nobody else is there yet */
-        if (log->list[i]->end >= STORE_SEGMENT_HEAD_BYTES &&
-            !store_segment_rewrite(log->list[i], from))
+    for (size_t i = 0; i < log->count; i++) { /* nobody else is there yet */
+        const struct store_segment *segment = log->list[i];
+        bool wanted = i + 1 == log->count ||
+                      (segment->count > 0 && segment->records[segment->count - 1].key >= from);
+        if (wanted && segment->end >= STORE_SEGMENT_HEAD_BYTES && !store_segment_rewrite(segment))
             return fail(log, "write again", "a segment of the log");
+    }
     return segments_sync(log);
 }
 

@@ -166,23 +166,19 @@ bool store_segment_read(const struct store_segment *segment, uint8_t *out,
     return read_all(segment->fd, out, (size_t)record->len, record->at);
 }
 
-bool store_segment_rewrite(const struct store_segment *segment, uint64_t key)
+bool store_segment_rewrite(const struct store_segment *segment)
 {
     enum { PART_BYTES = 1 << 18 }; /* whole pages */
-    size_t lower = store_segment_lower(segment, 0, segment->count, key);
-    uint64_t at = lower == 0                ? 0
-                  : lower == segment->count ? segment->end
-                                            : segment->records[lower].at - STORE_RECORD_HEAD_BYTES;
-    if (at >= segment->end)
-        return true;
     uint8_t *part = malloc(PART_BYTES);
     bool good =
         part != NULL && fdatasync(segment->fd) == 0; /* pages that are dirty are not dropped */
-    for (at -= at % PART_BYTES; good && at < segment->end; at += PART_BYTES) {
+    for (uint64_t at = 0; good && at < segment->end; at += PART_BYTES) {
         size_t len = segment->end - at < PART_BYTES ? (size_t)(segment->end - at) : PART_BYTES;
         good = read_all(segment->fd, part, len, at);
+        if (!good)
+            break; /* what is there may be all there is */
         (void)posix_fadvise(segment->fd, (off_t)at, PART_BYTES, POSIX_FADV_DONTNEED);
-        good = good && write_all(segment->fd, at, part, len, (struct svm_bytes){part, 0});
+        good = write_all(segment->fd, at, part, len, (struct svm_bytes){part, 0});
     }
     free(part);
     return good && fdatasync(segment->fd) == 0;

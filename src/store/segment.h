@@ -56,11 +56,11 @@ SVM_MUST_USE bool store_segment_note(struct store_segment *segment,
 /* store_segment_read: the value of RECORD. False with errno; 0 = the file ends too soon. */
 SVM_MUST_USE bool store_segment_read(const struct store_segment *segment, uint8_t *out,
                                      const struct store_record *record);
-/* store_segment_rewrite: what reads see from KEY on, with the head when it is all there is, is on the disk. Of a write-back that has failed the kernel keeps
+/* store_segment_rewrite: what reads see of it is on the disk. Of a write-back that has failed the kernel keeps
  * the pages as if they were written, and no later sync offers them again; some file systems leave the place in the file without a block, too, as
  * long as the page stays. So it is read, dropped from the page cache, and written where it stands. False with errno; 0 = the file ends too soon.
  * (A. Rebello et al., Can Applications Recover from fsync Failures?, USENIX ATC 2020.) */
-SVM_MUST_USE bool store_segment_rewrite(const struct store_segment *segment, uint64_t key);
+SVM_MUST_USE bool store_segment_rewrite(const struct store_segment *segment);
 /* store_segment_lower: the first of the records FIRST..COUNT with a key of KEY or above; COUNT = none. */
 size_t store_segment_lower(const struct store_segment *segment, size_t first, size_t count,
                            uint64_t key);

@@ -29,8 +29,8 @@ struct bytes {
 };
 struct inode {
     struct bytes seen, held; /* by readers; by the platter */
-    struct bytes
-        clean; /* for each block: 1 = the platter has refused it, and no sync will offer it again before it is written anew */
+    /* for each block: 1 = the platter has refused it, and takes nothing there, written anew or not, before readers have let it go */
+    struct bytes clean;
 };
 /* name -> inode */
 struct names {
@@ -77,9 +77,14 @@ static void bytes_copy(struct bytes *to, const struct bytes *from)
 
 /* ---- blocks ------------------------------------------------------------------------------------------------------------ */
 
+static bool is_known(const struct inode *inode, size_t at)
+{
+    return at / BLOCK < inode->clean.len;
+}
+
 static bool is_clean(const struct inode *inode, size_t at)
 {
-    return at / BLOCK < inode->clean.len && inode->clean.at[at / BLOCK] != 0;
+    return is_known(inode, at) && inode->clean.at[at / BLOCK] != 0;
 }
 
 static void clean_set(struct inode *inode, size_t at, bool clean)
@@ -87,12 +92,6 @@ static void clean_set(struct inode *inode, size_t at, bool clean)
     if (at / BLOCK >= inode->clean.len)
         bytes_resize(&inode->clean, at / BLOCK + 1);
     inode->clean.at[at / BLOCK] = clean;
-}
-
-static void dirty(struct inode *inode, size_t from, size_t to)
-{
-    for (size_t at = from / BLOCK * BLOCK; at < to; at += BLOCK)
-        clean_set(inode, at, false);
 }
 
 /* block_hold: the platter takes the block at AT. */
@@ -312,7 +311,6 @@ static ssize_t file_write(int fd, const struct iovec *iov, int count, size_t at)
         wanted = 1 + weave_random(total);
     if (at + wanted > seen->len)
         bytes_resize(seen, at + wanted);
-    dirty(inode_of(fd), at, at + wanted);
     for (int i = 0; i < count && done < wanted; i++) {
         size_t part = iov[i].iov_len < wanted - done ? iov[i].iov_len : wanted - done;
         memcpy(seen->at + at + done, iov[i].iov_base, part);
@@ -336,8 +334,13 @@ WRAP(int, ftruncate, int fd, off_t len)
         return __real_ftruncate(fd, len);
     enum weave_heap heap = begin();
     bool good = changing();
-    if (good)
-        bytes_resize(&inode_of(fd)->seen, (size_t)len);
+    if (good) {
+        struct inode *inode = inode_of(fd);
+        bytes_resize(&inode->seen, (size_t)len);
+        for (size_t at = ((size_t)len + BLOCK - 1) / BLOCK * BLOCK; is_known(inode, at);
+             at += BLOCK)
+            clean_set(inode, at, false); /* those blocks are gone */
+    }
     end(heap, "disk.truncate");
     return good ? 0 : -1;
 }

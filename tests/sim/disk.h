@@ -3,8 +3,8 @@
  * The file calls of the log are wrapped. A file has what a reader sees and what the platter holds; fdatasync makes them one, fsync of
  * the directory does so for names. When the power fails, of what was not synced any 512-byte block may be old, new, or half of each,
  * and any number of the last changes of names undone. When only the process dies everything written is there.
- * Of a fdatasync that fails any block may be refused: readers go on seeing it, but no later sync writes it unless it is written again
- * before, as Linux has it.
+ * Of a fdatasync that fails any block may be refused: readers go on seeing it, but no later sync writes it, not even written anew, before they
+ * have let it go (posix_fadvise): Linux and ext4 have it so.
  *
  * The state's writes come back in order up to some point after its last flush, whichever way the life ended: RocksDB
  * without a write-ahead log. Everything here lives in the world's heap. */
