@@ -438,7 +438,7 @@ static enum svm_err segments_sync_found(void *self, uint64_t from)
         if (wanted && segment->end >= STORE_SEGMENT_HEAD_BYTES && !store_segment_rewrite(segment))
             return fail(log, "write again", "a segment of the log");
     }
-    return segments_sync(log);
+    return SVM_OK;
 }
 
 static enum svm_err segments_del_range(void *self, struct svm_bytes from, struct svm_bytes to)

@@ -115,7 +115,7 @@ static enum svm_err cut(struct store *store, uint64_t next)
     enum svm_err err = kv->del_range(kv->self, (struct svm_bytes){from, sizeof from},
                                      (struct svm_bytes){above_all, sizeof above_all});
     FAULT_POINT("store.recover.after_cut");
-    return err;
+    return err == SVM_OK ? kv->sync(kv->self) : err;
 }
 
 static enum svm_err replay(struct store *store, uint64_t end)
@@ -157,8 +157,8 @@ static void report(const struct store *store, const struct store_opened *opened)
     store_say(store, 1, "store.cut", text);
 }
 
-/* sync_found: what can be read may stand in the page cache alone: the last process has not synced it, or its sync has failed. Before it is
- * looked at, so that what is seen then is what the disk has; and whatever the marks say, which rest on syncs as well. */
+/* sync_found: what can be read may stand in the page cache alone: the last process has not synced it, or its sync has failed. Before its
+ * groups are judged, so that what is built upon is what the disk has; and whatever the marks say, which rest on syncs as well. */
 static enum svm_err sync_found(struct store *store, char reason[120])
 {
     struct svm_kv_ops *kv = &store->log_kv;
@@ -186,8 +186,6 @@ enum svm_err store_recover(struct store *store, struct store_opened *opened, cha
     FAULT_POINT("store.recover.scanned");
     if (scan.behind > 0)
         err = cut(store, scan.next);
-    if (err == SVM_OK)
-        err = store->log_kv.sync(store->log_kv.self);
     if (err != SVM_OK) {
         store_fail(store, err, "the log cannot be cut", &store->log_kv);
         snprintf(reason, REASON_BYTES, "%.119s", store->failure);

@@ -430,6 +430,56 @@ START_TEST(a_store_that_is_lied_to_says_so)
 }
 END_TEST
 
+/* ---- what a failed sync has left --------------------------------------------------------------------------------- */
+
+static uint64_t found_from;
+static unsigned read_before;
+
+static enum svm_err found_sync(void *self, uint64_t from)
+{
+    found_from = from;
+    return ram.sync(self);
+}
+
+static struct svm_kv_iter *found_iter(void *self)
+{
+    read_before += found_from == 0;
+    return ram.iter_open(self);
+}
+
+static enum svm_err found_fails(void *self, uint64_t from)
+{
+    (void)self, (void)from;
+    return SVM_E_IO;
+}
+
+/* The log that is found is made durable from behind the state on, before a group of it is read; if that fails, there is no opening. */
+START_TEST(what_is_found_is_made_durable_before_it_is_judged)
+{
+    struct bed bed;
+    bed_init_ram(&bed, 3, STORE_SYNC);
+    ram = bed.log_ops;
+    bed_open(&bed);
+    bed_commit(&bed, 5);
+    bed_materialise(&bed, SIZE_MAX);
+    bed_commit(&bed, 5);
+    bed_close(&bed);
+    bed.log_ops.sync_found = found_sync;
+    bed.log_ops.iter_open = found_iter;
+    found_from = read_before = 0;
+    bed_open(&bed);
+    ck_assert(found_from >= 1 && found_from <= bed.opened.next_seq - 5);
+    ck_assert_uint_eq(read_before, 0);
+    bed_close(&bed);
+    bed.log_ops.sync_found = found_fails;
+    ck_assert_int_eq(bed_try_open(&bed), SVM_E_IO);
+    ck_assert_ptr_nonnull(strstr(bed.reason, "the log cannot be synced"));
+    bed.log_ops.sync_found = NULL;
+    bed_open(&bed);
+    bed_deinit(&bed);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("store_port");
@@ -437,6 +487,7 @@ int main(void)
     tcase_set_timeout(tcase, 600);
     tcase_add_loop_test(tcase, whatever_call_of_the_port_fails_nothing_promised_is_lost, 0, 6);
     tcase_add_test(tcase, a_compaction_that_fails_is_final);
+    tcase_add_test(tcase, what_is_found_is_made_durable_before_it_is_judged);
     tcase_add_loop_test(tcase, what_cannot_be_right_is_not_told, FAULT_SHORT, FAULT_COUNT);
     tcase_add_loop_test(tcase, a_store_that_is_lied_to_says_so, FAULT_SHORT, FAULT_COUNT);
     suite_add_tcase(suite, tcase);
