@@ -43,7 +43,6 @@ static void end_on_fatal(void *arg, enum svm_err err, const char *reason)
 bool daemon_init(struct daemon *daemon)
 {
     struct rlimit files;
-    heap_init();
     daemon_configure_log(&daemon->options);
     signal(SIGPIPE, SIG_IGN);
     if (daemon->options.warning[0] != '\0') {
@@ -293,7 +292,6 @@ bool daemon_watch(struct daemon *daemon)
         const uint64_t period_ms = notify_watchdog_ms() / 3 + 1;
         uv_timer_start(&daemon->watchdog_timer, on_watchdog, 0, period_ms);
     }
-    heap_watch(&daemon->heap, &daemon->loop);
     return true;
 }
 
@@ -310,7 +308,6 @@ static void on_gateway_closed(void *arg)
     }
     uv_close((uv_handle_t *)&daemon->watchdog_timer, NULL);
     uv_close((uv_handle_t *)&daemon->drain_timer, NULL);
-    heap_close(&daemon->heap);
 }
 
 static void run_engine_drain(uv_work_t *work)

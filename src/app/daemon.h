@@ -6,7 +6,6 @@
 
 #include <uv.h>
 
-#include "app/heap.h"
 #include "app/options.h"
 #include "app/watchdog.h"
 
@@ -30,7 +29,6 @@ struct daemon {
     bool engine_drained;
     bool gateway_drained; /* or out of patience */
     struct watchdog watchdog;
-    struct heap heap;
 
     char socket_path[108]; /* "" = none */
     char socket_dir[64];   /* made by us for the socket, removed at the end; "" = none */
@@ -41,7 +39,7 @@ bool daemon_init(struct daemon *daemon);
 /* daemon_open_engine / daemon_open_gateway: false after saying why on the log. */
 bool daemon_open_engine(struct daemon *daemon);
 bool daemon_open_gateway(struct daemon *daemon);
-/* daemon_watch: signals, the watchdog's timer and the heap's. */
+/* daemon_watch: signals, the watchdog's timer. */
 bool daemon_watch(struct daemon *daemon);
 /* daemon_announce: READY=1, the line `supervmd ready ...`, the banner of a development chain. */
 void daemon_announce(struct daemon *daemon);
