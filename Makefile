@@ -69,8 +69,8 @@ CPPFLAGS_ALL := -Iinclude -Isrc -D_GNU_SOURCE= $(PKG_CFLAGS) $(CPPFLAGS)
 CFLAGS_ALL := -std=c17 -g -fno-omit-frame-pointer -fPIC -pthread $(OPT_$(BUILD)) $(WARN) $(CFLAGS)
 LDFLAGS_ALL := -pie -pthread $(SAN_$(BUILD)) -Wl,--as-needed -Wl,-z,relro,-z,now $(LDFLAGS)
 LIBS_ALL := $(PKG_LIBS) -lm
-# The daemon's malloc; a sanitizer has its own. In front of the C library's, so nothing else has to know.
-HEAP_LIBS := $(if $(filter asan tsan ubsan fuzz,$(BUILD)),,$(shell $(PKG_CONFIG) --libs jemalloc 2>/dev/null))
+# The daemon's malloc, in front of the C library's, so nothing else has to know; some sanitizers have their own.
+HEAP_LIBS := $(if $(filter asan tsan fuzz,$(BUILD)),,-ljemalloc)
 # What the comparators of `make bench` need is there or not; without it their rows say SKIP.
 COMPARE_PKGS := $(foreach p,lmdb libpq hiredis,$(shell $(PKG_CONFIG) --exists $(p) 2>/dev/null && echo $(p)))
 COMPARE_CFLAGS := $(if $(COMPARE_PKGS),$(shell $(PKG_CONFIG) --cflags $(COMPARE_PKGS)))
@@ -205,6 +205,7 @@ define link
 endef
 
 $(BIN)/supervmd $(OUT)/tests/test_app_heap: LIBS_ALL += $(HEAP_LIBS)
+$(call obj,tests/unit/test_app_heap.c): CPPFLAGS_ALL += $(if $(HEAP_LIBS),-DHEAP_IS_JEMALLOC)
 $(BIN)/supervmd: $(APP_MAIN) $(call room_obj,app) $(call room_obj,gateway) $(LIB)
 	$(call link)
 

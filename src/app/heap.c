@@ -1,4 +1,4 @@
-/* The daemon's malloc is jemalloc (the Makefile links it, but where a sanitizer has its own), and this is its configuration, read before main.
+/* The daemon's malloc is jemalloc (the Makefile links it, but where a sanitizer has one), and this is its configuration, read before main.
  *
  *   background_thread  what is free is given back by a thread, also when nothing is freed any more
  *   dirty_decay_ms     within about a second, not at once: the next transactions want the same pages

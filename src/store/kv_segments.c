@@ -436,7 +436,8 @@ static enum svm_err segments_sync_found(void *self, uint64_t from)
         bool wanted = i + 1 == log->count ||
                       (segment->count > 0 && segment->records[segment->count - 1].key >= from);
         if (wanted && segment->end >= STORE_SEGMENT_HEAD_BYTES && !store_segment_rewrite(segment))
-            return fail(log, "write again", "a segment of the log");
+            return errno == ENOMEM ? SVM_E_NO_MEMORY
+                                   : fail(log, "write again", "a segment of the log");
     }
     return SVM_OK;
 }

@@ -180,7 +180,9 @@ bool store_segment_rewrite(const struct store_segment *segment)
         (void)posix_fadvise(segment->fd, (off_t)at, PART_BYTES, POSIX_FADV_DONTNEED);
         good = write_all(segment->fd, at, part, len, (struct svm_bytes){part, 0});
     }
+    const int why = errno;
     free(part);
+    errno = why;
     return good && fdatasync(segment->fd) == 0;
 }
 
