@@ -6,9 +6,8 @@
  * Keys are eight bytes, big-endian numbers, and ascend, from file to file too; a put is one write and one fdatasync. What a file holds
  * behind its last good record (segment.h) is cut off before the next one is written.
  *
- * Why not RocksDB: a put there goes through a write-ahead log and a memtable, and is written again when that is flushed; its
- * fdatasync must each time make a longer file durable. A segment is written once, and a trimmed one is written over: then the
- * blocks are there, no journal is involved, and the sync takes half the time (docs/decisions/0014).
+ * Why not RocksDB: a put there goes through a write-ahead log and a memtable, and is written again when that is flushed; its fdatasync must each time
+ * make a longer file durable. A segment is written once, and a trimmed one is written over: then the sync takes half the time (docs/decisions/0014).
  *
  * Deletion: of a range from the front, whole segments leave the disk, and the rest is only out of sight: it may come back
  * after a crash, which recovery allows. Of a range to the very end, durably.

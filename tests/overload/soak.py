@@ -17,6 +17,7 @@ import json
 import math
 import os
 import random
+import resource
 import shutil
 import signal
 import statistics
@@ -39,6 +40,7 @@ SEED = int(os.environ.get('SVM_SEED', '0')) or random.SystemRandom().randrange(1
 RATE = float(os.environ.get('RATE', '2000'))  # transactions a second, all clients
 ROUND, ACCOUNTS, COUNTERS, EACH = 60, 250, 20, 3000
 RECEIPTS_S, RESTARTS, CYCLE_S, WARM = 60, 5, 20, 0.4  # of the last life
+LOOKS, PAGE_KIB = 10, resource.getpagesize() // 1024  # at resident memory, in a second
 FIELDS = ('seconds life cycle resident_kib descriptors threads applied durable materialised dirty_bytes versions objects cache_bytes block_cache write_buffers '
           'table_readers receipts answered '
           'p50_ms p99_ms max_ms').split()
@@ -264,7 +266,17 @@ class Soak:
         else:
             node.kill()
 
-    def look(self):
+    def resident_kib(self):
+        """In the mean of a second: a compaction's buffers come and go within one."""
+        seen = []
+        for _ in range(LOOKS):
+            time.sleep(1 / LOOKS)
+            if self.node.process.poll() is None:
+                with open(f'/proc/{self.node.process.pid}/statm', encoding='ascii') as f:
+                    seen.append(int(f.read().split()[1]) * PAGE_KIB)
+        return round(statistics.fmean(seen)) if seen else 0
+
+    def look(self, resident_kib):
         pid = self.node.process.pid
         with open(f'/proc/{pid}/status', encoding='ascii') as f:
             status = dict(line.split(':', 1) for line in f)
@@ -272,7 +284,7 @@ class Soak:
         took = sorted(t for c in self.clients for t in c.took)
         for c in self.clients:
             c.took = []
-        row = {'seconds': round(time.monotonic() - self.begun, 1), 'life': self.life, 'cycle': self.cycle, 'resident_kib': int(status['VmRSS'].split()[0]),
+        row = {'seconds': round(time.monotonic() - self.begun, 1), 'life': self.life, 'cycle': self.cycle, 'resident_kib': resident_kib,
                'descriptors': len(os.listdir(f'/proc/{pid}/fd')), 'threads': int(status['Threads']),
                'answered': sum(c.sent for c in self.clients)}
         for key, name in SAMPLES.items():
@@ -289,11 +301,11 @@ class Soak:
         restarts = [self.seconds / 6 * (i + 1) / RESTARTS for i in range(RESTARTS)]
         how = signal.SIGTERM
         while (now := time.monotonic() - self.begun) < self.seconds and not self.done.is_set():
-            time.sleep(1)
+            resident = self.resident_kib()
             if self.node.process.poll() is not None:
                 self.fail(f'the node ended with {self.node.process.returncode}: {self.node.stderr[-1000:]}')
                 break
-            self.look()
+            self.look(resident)
             if now > (self.cycle + 1) * CYCLE_S:
                 self.cycle += 1
                 player.post(self.node, '{"jsonrpc":"2.0","id":1,"method":"admin_compact"}', over_unix=True, timeout=120)
