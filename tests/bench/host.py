@@ -188,12 +188,14 @@ def machine():
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         text = file.read()
     model = re.search(r"model name\s*:\s*(.*)", text)
+    generation = re.search(r"cpu family\s*:\s*(\d+)\nmodel\s*:\s*(\d+)", text)  # hosts of a cloud hide the rest of the name
     with open("/proc/meminfo", encoding="utf-8") as file:
         memory_kib = int(re.search(r"MemTotal:\s*(\d+)", file.read()).group(1))
     build = output("df", "--output=fstype", "build").splitlines()
     governor = glob.glob("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
     found = {
-        "processor": f"{model.group(1) if model else platform.machine()}, {os.cpu_count()} cores, AVX-512-IFMA: "
+        "processor": f"{model.group(1) if model else platform.machine()}"
+                     f"{' (family {}, model {})'.format(*generation.groups()) if generation else ''}, {os.cpu_count()} cores, AVX-512-IFMA: "
                      f"{'yes' if has_ifma() else 'no'}" + (", of a virtual machine" if "hypervisor" in text else ""),
         "main memory": f"{memory_kib / 1048576:.0f} GiB",
         "disk": f"{build[-1] if build else 'unknown'} (the file system that holds build/)",
