@@ -45,6 +45,7 @@ enum {
     DURABLE_LIFE_MS = 20000,
     SLICES = 4,
     SLICE_WARM_MS = LIFE_MS + 1000,
+    WARM_S = 5,
     DRAWS = 1 << 20,
     DRAWS_AHEAD =
         16 /* their ids are asked for, as they are for those in turn by the processor itself */
@@ -500,6 +501,12 @@ static void print_latency(struct run *run)
     }
 }
 
+static double warm_s(const struct run *run, double most)
+{
+    const double seconds = run->rig->settings.seconds;
+    return seconds < 5 ? seconds / 5 : most;
+}
+
 static void measure(struct run *run)
 {
     const double seconds = run->rig->settings.seconds;
@@ -508,7 +515,7 @@ static void measure(struct run *run)
     struct reader *reader =
         run->reader ? reader_start(run->rig, run->owned.count > 0 ? &run->owned : &run->shared)
                     : NULL;
-    drive(run, seconds < 5 ? seconds / 5 : run->durable ? 5 : 4, seconds);
+    drive(run, warm_s(run, WARM_S), seconds);
     steady_stop(&seen, steady, run->told.from, run->told.from + run->told.took);
     if (reader != NULL)
         reader_stop(reader);
@@ -528,9 +535,9 @@ static void measure(struct run *run)
 static void measure_switching(struct run *mixed, struct run *blocks)
 {
     const double seconds = mixed->rig->settings.seconds;
-    const double warm_s = seconds < 5 ? seconds / 5 : SLICE_WARM_MS / 1000.0;
+    const double warm = warm_s(mixed, SLICE_WARM_MS / 1000.0);
     for (uint32_t i = 0; i < SLICES; i++)
-        drive(i == 0 || i == SLICES - 1 ? mixed : blocks, warm_s, seconds / SLICES);
+        drive(i == 0 || i == SLICES - 1 ? mixed : blocks, warm, seconds / SLICES);
     count_aborts(mixed);
     count_aborts(blocks);
     check(mixed);
@@ -666,14 +673,14 @@ int main(int argc, char **argv)
         patterns[1].row = BLOCKS;
         run_open(&patterns[first], &settings);
         run_open(&patterns[!first], &settings);
-        nap(EXPIRY_MS / 1000 + 1);
+        nap(EXPIRY_MS / 1000.0 + 1 - warm_s(&patterns[0], SLICE_WARM_MS / 1000.0));
         measure_switching(&patterns[0], &patterns[1]);
         run_close(&patterns[0]);
         run_close(&patterns[1]);
         return 0;
     }
     run_open(&run, &settings);
-    nap(EXPIRY_MS / 1000 + 1);
+    nap(EXPIRY_MS / 1000.0 + 1 - warm_s(&run, WARM_S));
     measure(&run);
     run_close(&run);
     return 0;
