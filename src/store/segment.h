@@ -58,7 +58,7 @@ SVM_MUST_USE bool store_segment_read(const struct store_segment *segment, uint8_
                                      const struct store_record *record);
 /* store_segment_rewrite: what reads see of it is on the disk. Of a write-back that has failed the kernel keeps
  * the pages as if they were written, and no later sync offers them again; some file systems leave the place in the file without a block, too, as
- * long as the page stays. So it is read, dropped from the page cache, and written where it stands. False with errno; 0 = the file ends too soon.
+ * long as the page stays. So it is read, dropped from the page cache, and written where it stands. False with errno; 0 = the file ends too soon, ENOMEM = nothing was begun.
  * (A. Rebello et al., Can Applications Recover from fsync Failures?, USENIX ATC 2020.) */
 SVM_MUST_USE bool store_segment_rewrite(const struct store_segment *segment);
 /* store_segment_lower: the first of the records FIRST..COUNT with a key of KEY or above; COUNT = none. */

@@ -501,6 +501,7 @@ static void print_latency(struct run *run)
     }
 }
 
+/* Before the timed part: MOST, or less before a short one. */
 static double warm_s(const struct run *run, double most)
 {
     const double seconds = run->rig->settings.seconds;

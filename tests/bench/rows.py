@@ -341,7 +341,8 @@ def part1_rows(plan, part1):
     rows = [] if plan.quick else [
         row("part1-fast", "engine only, fast path", "tx/s", part1.rate("fast", seconds), 1e6),
         row("part1-consensus", "engine only, consensus path", "tx/s", part1.rate("consensus", seconds), 500e3),
-        row("part1-durable", "durable (`sync`), fast path", "tx/s", part1.on_disk("durable", seconds), 200e3, cost_s=seconds + 15),
+        row("part1-durable", "durable (`sync`), fast path", "tx/s", part1.on_disk("durable", plan.seconds), 200e3, cost_s=plan.seconds + 20,
+            settings=engine_s(plan.seconds)),
     ]
     for path, of in (("fast", "fast path"), ("consensus", "consensus path")):
         for wait, most in (("executed", 500), ("durable", 1000)):
@@ -353,7 +354,7 @@ def part1_rows(plan, part1):
     ]
     objects = max(plan.objects, 1000000)  # of fewer it says how the database's caches fill
     memory = Row("memory", "memory", "memory per live object beyond its data (shared counters, loaded from disk)", "bytes",
-                 part1.on_disk("memory", 1, objects), least=200, aim=120, better="less", runs=plan.less(3), cost_s=6 if plan.quick else 9,
+                 part1.on_disk("memory", 1, objects), least=200, aim=120, better="less", runs=plan.runs, cost_s=6 if plan.quick else 9,
                  settings=f"{objects} shared counters of 8 bytes, loaded from disk", part="table")
     return [memory, *rows]
 
